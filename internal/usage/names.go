@@ -1,0 +1,79 @@
+package usage
+
+// Names of the contract: metrics, resource attributes and point attributes.
+// Where the semantic conventions have a name, it is theirs.
+const (
+	// Scope is the instrumentation scope of everything this package writes.
+	Scope = "github.com/vmusage/otelcol-vmusage"
+
+	// MetricPrefix begins the name of every usage metric; whatever starts with
+	// it belongs on the billing path and nowhere else.
+	MetricPrefix = "vm.usage."
+	// MeteredPrefix begins the names of the running totals.
+	MeteredPrefix = "vm.metered."
+
+	// MetricSequence is the metric whose one point says which period this is.
+	MetricSequence = MetricPrefix + "sequence"
+	// MetricStatistics is the metric with averages and maxima of utilizations.
+	MetricStatistics = MetricPrefix + "statistics"
+
+	// Resource attributes.
+	AttrVMID       = "vm.id"
+	AttrVMName     = "vm.name"
+	AttrHypervisor = "vm.hypervisor"
+	AttrHostID     = "host.id"
+	AttrHostName   = "host.name"
+	AttrUserID     = "user.id"
+	AttrOrgID      = "org.id"
+
+	// Point attributes of devices.
+	AttrDevice           = "system.device"
+	AttrDiskDirection    = "disk.io.direction"
+	AttrInterface        = "network.interface.name"
+	AttrNetworkDirection = "network.io.direction"
+	AttrHardwareID       = "hw.id"
+	AttrHardwareModel    = "hw.model"
+)
+
+// Point attributes of vm.usage.sequence.
+const (
+	attrStream       = "vm.usage.stream"        // string: UUID
+	attrStreamStart  = "vm.usage.stream.start"  // int: unix ns
+	attrSource       = "vm.usage.source"        // string
+	attrStreamHost   = "vm.usage.host"          // string: host.id of the ledger
+	attrRun          = "vm.usage.run"           // string
+	attrDuration     = "vm.usage.duration"      // int: ns of CLOCK_BOOTTIME
+	attrPoints       = "vm.usage.points"        // int: data points of vm.usage.* besides this one
+	attrTotals       = "vm.usage.totals"        // map: meter key to int, every metered meter
+	attrQuality      = "vm.usage.quality"       // map: meter key to string, only what is not measured
+	attrCoverage     = "vm.usage.coverage"      // map: meter key to int millionths, only what is below full
+	attrFlavor       = "vm.usage.flavor"        // map: see flavorKeys
+	attrClockStepped = "vm.usage.clock_stepped" // bool, only when true
+	attrFinal        = "vm.usage.final"         // bool, only when true
+
+	flavorVCPUs   = "vcpus"
+	flavorMemory  = "memory"
+	flavorStorage = "storage"
+	flavorGPUs    = "gpus"
+)
+
+// Point attributes of vm.usage.statistics.
+const (
+	attrUtilization = "vm.usage.utilization" // cpu.utilization, ...
+	attrStatistic   = "vm.usage.statistic"   // avg or max
+	statisticAvg    = "avg"
+	statisticMax    = "max"
+)
+
+// deviceAttr returns the names of the attributes that hold the device and the
+// direction of a point of class c; GPUs have no direction.
+func (c Class) deviceAttr() (device, direction string) {
+	switch c {
+	case Disk:
+		return AttrDevice, AttrDiskDirection
+	case Interface:
+		return AttrInterface, AttrNetworkDirection
+	default:
+		return AttrHardwareID, ""
+	}
+}

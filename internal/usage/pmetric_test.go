@@ -1,0 +1,277 @@
+package usage_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/vmusage/otelcol-vmusage/internal/usage"
+	"github.com/vmusage/otelcol-vmusage/internal/usage/usagetest"
+)
+
+func write(ps ...*usage.Period) pmetric.Metrics {
+	md := pmetric.NewMetrics()
+	for _, p := range ps {
+		usage.AppendPeriod(md.ResourceMetrics(), p)
+	}
+	return md
+}
+
+func read(t *testing.T, r *usage.Reader, md pmetric.Metrics) ([]usage.Period, error) {
+	t.Helper()
+	var got []usage.Period
+	var errs []error
+	for _, rm := range md.ResourceMetrics().All() {
+		errs = append(errs, r.Read(rm, func(p *usage.Period) error {
+			c := *p
+			c.Devices = append([]usage.DeviceUsage(nil), p.Devices...)
+			c.Instance.Labels = append([]usage.Label(nil), p.Instance.Labels...)
+			got = append(got, c)
+			return nil
+		}))
+	}
+	return got, errors.Join(errs...)
+}
+
+// unusual is a period in which everything is as it seldom is.
+func unusual() *usage.Period {
+	p := usagetest.Host(2)
+	p.Devices = []usage.DeviceUsage{
+		{Class: usage.Disk, ID: ""},
+		{Class: usage.Disk, ID: "nvme0n1"},
+		{Class: usage.GPU, ID: "GPU-0", Model: "H100"},
+		{Class: usage.GPU, ID: "GPU-1"},
+	}
+	p.Metered, p.Usage, p.Totals = 0, usage.Amounts{}, usage.Amounts{}
+	usagetest.Fill(rand.New(rand.NewPCG(1, 2)), p)
+	p.Metered.AddClass(usage.Interface) // metered, though there is none
+	p.Quality[usage.DiskReadBytes] = usage.Recovered
+	p.Quality[usage.GPUMemory] = usage.Gap
+	p.Coverage[usage.GPUMemory] = 333_333
+	p.Flavor.GPUs = 2
+	p.ClockStepped, p.Final = true, true
+	p.End = p.Start
+	p.Instance.UserID, p.Instance.OrgID, p.Instance.Labels = "", "", nil
+	p.Stats = [usage.NumUtilizations]usage.Statistic{usage.GPUUtilization: {Avg: 0, Max: 1_000_000, Valid: true}}
+	return p
+}
+
+func TestPeriodsSurviveTheRoundTrip(t *testing.T) {
+	bare := &usage.Period{Instance: usage.Instance{ID: "x"}, Sequence: 1}
+	bare.Metered.Add(usage.Running)
+	for m := range bare.Coverage {
+		bare.Coverage[m] = usage.FullCoverage
+	}
+	want := []*usage.Period{usagetest.Host(1), unusual(), bare, usagetest.Host(3)}
+	var r usage.Reader
+	for range 2 { // a Reader that is used again forgets what it read before
+		got, err := read(t, &r, write(want...))
+		require.NoError(t, err)
+		require.Len(t, got, len(want))
+		for i := range want {
+			assert.Equal(t, *want[i], got[i])
+		}
+	}
+}
+
+func TestSeveralPeriodsOfOneResource(t *testing.T) {
+	first, second := usagetest.Host(1), usagetest.Host(1)
+	second.Sequence, second.Start, second.End = 12, first.End, first.End+30e9
+	md := write(first, second)
+	a, b := md.ResourceMetrics().At(0), md.ResourceMetrics().At(1)
+	b.ScopeMetrics().MoveAndAppendTo(a.ScopeMetrics())
+	got, err := read(t, new(usage.Reader), md)
+	require.NoError(t, err)
+	require.Len(t, got, 2)
+	assert.Equal(t, *first, got[0])
+	assert.Equal(t, *second, got[1])
+}
+
+func metric(md pmetric.Metrics, name string) pmetric.Metric {
+	for _, m := range md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
+		if m.Name() == name {
+			return m
+		}
+	}
+	panic("no metric " + name)
+}
+
+func sequence(md pmetric.Metrics) pmetric.NumberDataPoint {
+	return metric(md, usage.MetricSequence).Gauge().DataPoints().At(0)
+}
+
+func TestWhatIsNoPeriodSaysWhy(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		reason usage.Reason
+		spoil  func(md pmetric.Metrics)
+	}{
+		{"no instance", usage.ReasonNoInstance, func(md pmetric.Metrics) {
+			md.ResourceMetrics().At(0).Resource().Attributes().Remove(usage.AttrVMID)
+		}},
+		{"a point is missing", usage.ReasonTorn, func(md pmetric.Metrics) {
+			metric(md, "vm.usage.disk.io").Sum().DataPoints().RemoveIf(func(dp pmetric.NumberDataPoint) bool {
+				d, _ := dp.Attributes().Get(usage.AttrDiskDirection)
+				return d.Str() == "write"
+			})
+		}},
+		{"a metric comes twice", usage.ReasonTorn, func(md pmetric.Metrics) {
+			ms := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics()
+			metric(md, "vm.usage.cpu.time").CopyTo(ms.AppendEmpty())
+		}},
+		{"a metric of other bounds", usage.ReasonNoSequence, func(md pmetric.Metrics) {
+			metric(md, "vm.usage.cpu.time").Sum().DataPoints().At(0).SetTimestamp(1)
+		}},
+		{"no sequence", usage.ReasonNoSequence, func(md pmetric.Metrics) {
+			md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().RemoveIf(func(m pmetric.Metric) bool {
+				return m.Name() == usage.MetricSequence
+			})
+		}},
+		{"sequence 0", usage.ReasonSequence, func(md pmetric.Metrics) { sequence(md).SetIntValue(0) }},
+		{"sequence a double", usage.ReasonSequence, func(md pmetric.Metrics) { sequence(md).SetDoubleValue(1) }},
+		{"stream no UUID", usage.ReasonSequence, func(md pmetric.Metrics) {
+			sequence(md).Attributes().PutStr("vm.usage.stream", "{6f8f57d1-4d1c-4d2b-a9d6-5a1b1a3c5e77}")
+		}},
+		{"no number of points", usage.ReasonSequence, func(md pmetric.Metrics) {
+			sequence(md).Attributes().Remove("vm.usage.points")
+		}},
+		{"no totals", usage.ReasonSequence, func(md pmetric.Metrics) {
+			sequence(md).Attributes().Remove("vm.usage.totals")
+		}},
+		{"negative total", usage.ReasonSequence, func(md pmetric.Metrics) {
+			v, _ := sequence(md).Attributes().Get("vm.usage.totals")
+			v.Map().PutInt("cpu.time", -1)
+		}},
+		{"unknown quality", usage.ReasonSequence, func(md pmetric.Metrics) {
+			sequence(md).Attributes().PutEmptyMap("vm.usage.quality").PutStr("cpu.time", "fine")
+		}},
+		{"coverage above full", usage.ReasonSequence, func(md pmetric.Metrics) {
+			sequence(md).Attributes().PutEmptyMap("vm.usage.coverage").PutInt("cpu.time", usage.FullCoverage+1)
+		}},
+		{"negative amount", usage.ReasonValue, func(md pmetric.Metrics) {
+			metric(md, "vm.usage.cpu.time").Sum().DataPoints().At(0).SetIntValue(-1)
+		}},
+		{"amount a double", usage.ReasonValue, func(md pmetric.Metrics) {
+			metric(md, "vm.usage.cpu.time").Sum().DataPoints().At(0).SetDoubleValue(1)
+		}},
+		{"unknown direction", usage.ReasonValue, func(md pmetric.Metrics) {
+			metric(md, "vm.usage.disk.io").Sum().DataPoints().At(0).Attributes().PutStr(usage.AttrDiskDirection, "up")
+		}},
+		{"sum above 64 bits", usage.ReasonValue, func(md pmetric.Metrics) {
+			dps := metric(md, "vm.usage.cpu.time").Sum().DataPoints()
+			dps.At(0).SetIntValue(1<<63 - 1)
+			dps.At(0).CopyTo(dps.AppendEmpty())
+		}},
+		{"bounds reversed", usage.ReasonBounds, func(md pmetric.Metrics) {
+			for _, m := range md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
+				dps := pmetric.NewNumberDataPointSlice()
+				if m.Type() == pmetric.MetricTypeGauge {
+					dps = m.Gauge().DataPoints()
+				} else {
+					dps = m.Sum().DataPoints()
+				}
+				for _, dp := range dps.All() {
+					dp.SetTimestamp(dp.StartTimestamp() - 1)
+				}
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			md := write(usagetest.Host(1), usagetest.Host(2))
+			tt.spoil(md)
+			got, err := read(t, new(usage.Reader), md)
+			var pe *usage.PeriodError
+			require.ErrorAs(t, err, &pe)
+			assert.Equal(t, tt.reason, pe.Reason, pe.Error())
+			require.Len(t, got, 1, "the other period is not lost with it")
+			assert.Equal(t, *usagetest.Host(2), got[0])
+		})
+	}
+}
+
+func TestWhatIsNotUsageIsPassedOver(t *testing.T) {
+	md := write(usagetest.Host(1))
+	level := md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().AppendEmpty()
+	level.SetName("vm.cpu.utilization")
+	level.SetEmptyGauge().DataPoints().AppendEmpty().SetDoubleValue(0.5)
+	later := md.ResourceMetrics().AppendEmpty().ScopeMetrics().AppendEmpty().Metrics().AppendEmpty()
+	later.SetName("vm.uptime")
+	later.SetEmptyGauge().DataPoints().AppendEmpty()
+	got, err := read(t, new(usage.Reader), md)
+	require.NoError(t, err)
+	assert.Len(t, got, 1)
+}
+
+func TestMeteredAreCumulativeTotals(t *testing.T) {
+	p := usagetest.Host(1)
+	ms := pmetric.NewMetricSlice()
+	usage.AppendMetered(ms, p.Metered, &p.Totals, 5, 9)
+	got := map[string]int64{}
+	for _, m := range ms.All() {
+		assert.Equal(t, pmetric.AggregationTemporalityCumulative, m.Sum().AggregationTemporality())
+		assert.True(t, m.Sum().IsMonotonic())
+		for _, dp := range m.Sum().DataPoints().All() {
+			assert.EqualValues(t, 5, dp.StartTimestamp())
+			key := m.Name()
+			for _, v := range dp.Attributes().All() {
+				key += "." + v.Str()
+			}
+			got[key] = dp.IntValue()
+		}
+	}
+	want := map[string]int64{}
+	for m := range p.Metered.All() {
+		want["vm.metered."+m.String()] = p.Totals[m]
+	}
+	assert.Equal(t, want, got)
+}
+
+// FuzzReader takes any OTLP bytes: reading never panics, and what is a period
+// is written back to what reads the same.
+func FuzzReader(f *testing.F) {
+	m := pmetric.ProtoMarshaler{}
+	for _, md := range []pmetric.Metrics{write(usagetest.Host(1)), write(unusual()), pmetric.NewMetrics()} {
+		b, err := m.MarshalMetrics(md)
+		require.NoError(f, err)
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		u := pmetric.ProtoUnmarshaler{}
+		md, err := u.UnmarshalMetrics(data)
+		if err != nil {
+			return
+		}
+		first, _ := read(t, new(usage.Reader), md)
+		for i := range first {
+			again, err := read(t, new(usage.Reader), write(&first[i]))
+			require.NoError(t, err)
+			require.Len(t, again, 1)
+			require.Equal(t, first[i].Totals, again[0].Totals)
+			require.Equal(t, first[i].Usage, again[0].Usage)
+		}
+	})
+}
+
+func BenchmarkAppendPeriod(b *testing.B) {
+	p := usagetest.Host(1)
+	b.ReportAllocs()
+	for b.Loop() {
+		usage.AppendPeriod(pmetric.NewMetrics().ResourceMetrics(), p)
+	}
+}
+
+func BenchmarkReader(b *testing.B) {
+	rm := write(usagetest.Host(1)).ResourceMetrics().At(0)
+	var r usage.Reader
+	visit := func(*usage.Period) error { return nil }
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := r.Read(rm, visit); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

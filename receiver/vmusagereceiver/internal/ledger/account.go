@@ -1,0 +1,233 @@
+package ledger
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/vmusage/otelcol-vmusage/internal/usage"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
+)
+
+// An account is the state of one instance: its open period and what the next
+// reading is compared with.
+type account struct {
+	open  usage.Period    // Totals are those of the last closed period
+	began reading.Instant // of the open period
+	last  reading.Instant // of the last reading
+	due   bool            // close the period at the next reading
+	lost  bool            // the run changed since the last reading: nobody saw what lies between
+
+	counters []counter
+	scanned  usage.MeterSet // classes that were fully scanned at least once: what is new in them was born since
+	levels   [reading.NumLevels]reading.Level
+	carry    [usage.NumMeters]uint64 // what integrals left over, in parts of a unit
+	groups   [numGroups]int64        // CLOCK_BOOTTIME ns up to which each group is accounted for
+	covered  [numGroups]int64        // ns of the open period that were really sampled
+	stats    statistics
+}
+
+// A group is a set of meters that one part of a sample fills.
+type group uint8
+
+const (
+	groupRun group = iota // running and what is allotted: known as long as the run is seen alive
+	groupCPU
+	groupMemory
+	groupStorage
+	groupDisk
+	groupInterface
+	groupGPU
+	numGroups
+)
+
+func groupOf(m usage.Meter) group {
+	switch m {
+	case usage.CPUTime, usage.CPUSteal:
+		return groupCPU
+	case usage.Memory:
+		return groupMemory
+	case usage.Storage:
+		return groupStorage
+	}
+	if c, _, ok := m.Device(); ok {
+		return groupDisk + group(c)
+	}
+	return groupRun
+}
+
+// identify takes over what holds from this reading on.
+func (a *account) identify(r *reading.Reading) {
+	if !a.open.Instance.Equal(r.Instance) {
+		a.open.Instance = *r.Instance
+		a.open.Instance.Labels = slices.Clone(r.Instance.Labels)
+	}
+	a.open.Flavor = r.Flavor
+	a.open.Metered |= r.Metered
+	a.scanned |= r.Scanned
+}
+
+// advance accounts for the time from the last reading to this one.
+func (a *account) advance(r *reading.Reading, interval int64, counts *Counts) {
+	now := r.At.Boot
+	if r.At.BootID != a.last.BootID {
+		a.rebase(r)
+	}
+	if now <= a.last.Boot {
+		return // no time has passed: there is nothing to account for
+	}
+	dt := now - a.last.Boot
+	before := a.open.Usage
+
+	if a.lost {
+		a.markAll(usage.Gap, groupMemory, groupStorage)
+		a.markAll(usage.Recovered, groupRun, groupCPU, groupDisk, groupInterface, groupGPU)
+		for g := range a.groups {
+			a.groups[g] = now
+		}
+	} else {
+		a.hold(r, interval)
+	}
+	a.count(r, interval, counts)
+	if !a.lost && dt <= holds*interval {
+		a.stats.sample(dt, a, r, &before)
+	}
+	a.levels = r.Levels
+	a.last = r.At
+	a.lost = false
+}
+
+// rebase moves everything kept in CLOCK_BOOTTIME onto the clock of a new boot,
+// so that the wall clock says how much time passed. Only a host that rebooted
+// comes here: nothing compares the two clocks but the wall.
+func (a *account) rebase(r *reading.Reading) {
+	passed := max(r.At.Wall-a.last.Wall, 0)
+	shift := r.At.Boot - passed - a.last.Boot
+	a.last.Boot += shift
+	a.last.BootID = r.At.BootID
+	a.began.Boot += shift
+	for g := range a.groups {
+		a.groups[g] += shift
+	}
+}
+
+// hold adds what levels and allotments amount to up to this reading.
+func (a *account) hold(r *reading.Reading, interval int64) {
+	now := r.At.Boot
+	dt := now - a.groups[groupRun]
+	a.cover(groupRun, now, interval, usage.Recovered)
+	a.integrate(usage.Running, 1, dt, nanosPerMicro)
+	a.integrate(usage.VCPUProvisioned, a.open.Flavor.VCPUs, dt, nanosPerMicro)
+	a.integrate(usage.MemoryProvisioned, a.levels[reading.MemoryLimit].Bytes, dt, nanosPerMiBs)
+	a.integrate(usage.StorageProvisioned, a.levels[reading.StorageLimit].Bytes, dt, nanosPerMiBs)
+
+	for _, l := range [...]struct {
+		g group
+		m usage.Meter
+		k reading.LevelKind
+	}{
+		{groupMemory, usage.Memory, reading.MemoryUsed},
+		{groupStorage, usage.Storage, reading.StorageUsed},
+	} {
+		held := now - a.groups[l.g]
+		switch {
+		case !a.open.Metered.Has(l.m):
+		case a.levels[l.k].Valid && held <= holds*interval:
+			a.cover(l.g, now, interval, usage.Measured)
+			a.integrate(l.m, a.levels[l.k].Bytes, held, nanosPerMiBs)
+		default:
+			a.mark(l.g, usage.Gap)
+			a.groups[l.g] = now
+		}
+	}
+}
+
+// cover moves group g up to now and counts what was sampled: an interval's
+// worth where samples are missing, and q then says how the rest was come by.
+func (a *account) cover(g group, now, interval int64, q usage.Quality) {
+	dt := now - a.groups[g]
+	a.groups[g] = now
+	if dt <= interval+interval/2 {
+		a.covered[g] += dt
+		return
+	}
+	a.covered[g] += interval
+	if dt > holds*interval {
+		a.mark(g, q)
+	}
+}
+
+// mark lowers the quality of the open period's meters in g to q, if it was better.
+func (a *account) mark(g group, q usage.Quality) {
+	for m := range usage.NumMeters {
+		if groupOf(m) == g {
+			a.open.Quality[m] = max(a.open.Quality[m], q)
+		}
+	}
+}
+
+func (a *account) markAll(q usage.Quality, gs ...group) {
+	for _, g := range gs {
+		a.mark(g, q)
+	}
+}
+
+// close ends the open period at the last reading and opens the next one there.
+// It reports false where no time has passed since the period began.
+func (a *account) close() (usage.Period, bool) {
+	a.due = false
+	length := a.last.Boot - a.began.Boot
+	if length <= 0 {
+		return usage.Period{}, false
+	}
+	a.open.Sequence++
+	for m := range a.open.Totals {
+		a.open.Totals[m] += a.open.Usage[m]
+	}
+	p := a.open
+	p.Instance.Labels = slices.Clone(p.Instance.Labels)
+	p.End = max(a.last.Wall, p.Start)
+	p.Duration = length
+	p.ClockStepped = stepped(p.End-p.Start, length)
+	p.Devices = a.devices()
+	a.stats.finish(&p)
+	for m := range p.Metered.All() {
+		p.Coverage[m] = int32(min(a.covered[groupOf(m)], length) * usage.FullCoverage / length) //nolint:gosec // at most FullCoverage
+	}
+
+	a.began = a.last
+	a.open.Start = p.End
+	a.open.Usage = usage.Amounts{}
+	a.open.Quality = [usage.NumMeters]usage.Quality{}
+	a.covered = [numGroups]int64{}
+	a.stats = statistics{}
+	return p, true
+}
+
+// stepped reports whether labels and length differ by more than slewing can
+// do: adjtimex(2) slews by at most 500 parts in a million.
+func stepped(label, length int64) bool {
+	const slack = 50e6 // ns: the two clocks are read one after the other
+	return abs(label-length) > slack+length/1000
+}
+
+func abs(x int64) int64 { return max(x, -x) }
+
+// devices empties the counters of devices into a list in the order of the contract.
+func (a *account) devices() []usage.DeviceUsage {
+	ds := make([]usage.DeviceUsage, 0, len(a.counters))
+	for i := range a.counters {
+		c := &a.counters[i]
+		class, _, ok := c.first.Device()
+		if ok && (!c.absent || c.used != [usage.DeviceMeters]int64{}) {
+			ds = append(ds, usage.DeviceUsage{Class: class, ID: c.id, Model: c.model, Amounts: c.used})
+		}
+		c.used = [usage.DeviceMeters]int64{}
+	}
+	slices.SortFunc(ds, func(x, y usage.DeviceUsage) int {
+		if x.Class != y.Class {
+			return int(x.Class) - int(y.Class)
+		}
+		return strings.Compare(x.ID, y.ID)
+	})
+	return ds
+}

@@ -1,0 +1,168 @@
+package ledger
+
+import (
+	"math"
+
+	"github.com/vmusage/otelcol-vmusage/internal/usage"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
+)
+
+// A counter is what is remembered of one group of cumulative counters.
+type counter struct {
+	first  usage.Meter
+	id     string
+	model  string
+	birth  uint64
+	last   [usage.DeviceMeters]uint64
+	used   [usage.DeviceMeters]int64 // in the open period
+	absent bool                      // not in the last scan; kept, since it may come back with the same birth
+	seen   bool                      // in the reading at hand
+}
+
+// maxAbsent bounds how many counters of things that are gone are kept for an
+// instance. Past it the one that is gone the longest is forgotten.
+const maxAbsent = 256
+
+// firstSight returns the counter of something that is in no earlier reading. In
+// a class that was scanned before it was born since, and counts from 0;
+// otherwise nobody knows how old it is, and it counts from its first value.
+func (a *account) firstSight(rc *reading.Counters) counter {
+	c := counter{first: rc.First, id: rc.ID, model: rc.Model, birth: rc.Birth}
+	if !a.scanned.Has(rc.First) {
+		c.last = rc.Values
+	}
+	return c
+}
+
+// count adds the differences of all counters in the reading to the open period.
+func (a *account) count(r *reading.Reading, interval int64, counts *Counts) {
+	now := r.At.Boot
+	for i := range a.counters {
+		a.counters[i].seen = false
+	}
+	passed := [numGroups]int64{}
+	for g := range passed {
+		passed[g] = now - a.groups[g]
+	}
+	for i := range r.Counters {
+		rc := &r.Counters[i]
+		c := a.find(i, rc)
+		if c == nil {
+			a.counters = append(a.counters, a.firstSight(rc))
+			c = &a.counters[len(a.counters)-1]
+		}
+		dt := max(passed[groupOf(rc.First)], now-a.last.Boot)
+		a.difference(c, rc, dt, counts)
+	}
+	for g := groupCPU; g < numGroups; g++ {
+		if g != groupMemory && g != groupStorage && r.Scanned.Has(meterOf(g)) {
+			a.cover(g, now, interval, usage.Recovered)
+		}
+	}
+	a.settle(r)
+}
+
+// meterOf returns a meter of a group of counters.
+func meterOf(g group) usage.Meter {
+	if g == groupCPU {
+		return usage.CPUTime
+	}
+	return usage.Class(g - groupDisk).Meter(0)
+}
+
+// find returns the counter for the i-th of a reading. A source lists its
+// counters in the same order as long as nothing comes or goes.
+func (a *account) find(i int, rc *reading.Counters) *counter {
+	if i < len(a.counters) && a.counters[i].is(rc) {
+		return &a.counters[i]
+	}
+	for j := range a.counters {
+		if a.counters[j].is(rc) {
+			return &a.counters[j]
+		}
+	}
+	return nil
+}
+
+func (c *counter) is(rc *reading.Counters) bool { return c.first == rc.First && c.id == rc.ID }
+
+// difference counts from the last values, or from 0 for what was born since.
+func (a *account) difference(c *counter, rc *reading.Counters, dt int64, counts *Counts) {
+	if c.birth != rc.Birth {
+		c.birth, c.last = rc.Birth, [usage.DeviceMeters]uint64{}
+	}
+	c.model, c.seen, c.absent = rc.Model, true, false
+	reset := false
+	for k := range rc.N {
+		if rc.Values[k] < c.last[k] && rc.Width == 0 {
+			reset = true
+		}
+	}
+	if reset {
+		if !rc.Resets || !a.plausible(rc, dt) {
+			counts.Anomalies++
+			return // held: the last values stay, and what is above them again counts
+		}
+		c.last = [usage.DeviceMeters]uint64{}
+	}
+	for k := range rc.N {
+		d := rc.Values[k] - c.last[k]
+		if rc.Width > 0 && rc.Width < 64 {
+			d &= 1<<rc.Width - 1
+		}
+		if d > math.MaxInt64/2 {
+			counts.Anomalies++
+			continue
+		}
+		m := rc.First + usage.Meter(k) //nolint:gosec // k < DeviceMeters
+		a.open.Usage[m] += int64(d)
+		c.used[k] += int64(d)
+		c.last[k] = rc.Values[k]
+	}
+}
+
+// settle marks what a full scan did not find, and forgets what is gone for too long.
+func (a *account) settle(r *reading.Reading) {
+	absent, oldest := 0, -1
+	for i := range a.counters {
+		c := &a.counters[i]
+		if !c.seen && r.Scanned.Has(c.first) {
+			c.absent = true
+		}
+		if c.absent {
+			absent++
+			if oldest < 0 && c.used == [usage.DeviceMeters]int64{} {
+				oldest = i
+			}
+		}
+	}
+	if absent > maxAbsent && oldest >= 0 {
+		a.counters = append(a.counters[:oldest], a.counters[oldest+1:]...)
+	}
+}
+
+// fastest bounds what hardware of today can do in a second, far above it. It
+// only tells a counter that began anew from one that is broken.
+func (a *account) fastest(m usage.Meter) float64 {
+	switch m {
+	case usage.CPUTime, usage.CPUSteal:
+		return float64(max(a.open.Flavor.VCPUs, 1)) * 1.1e6
+	case usage.DiskReadBytes, usage.DiskWriteBytes, usage.NetworkTransmitBytes, usage.NetworkReceiveBytes:
+		return 200e9
+	case usage.GPUEnergy:
+		return 10e6
+	default:
+		return 1e9
+	}
+}
+
+func (a *account) plausible(rc *reading.Counters, dt int64) bool {
+	seconds := float64(dt)/1e9 + 1
+	for k := range rc.N {
+		m := rc.First + usage.Meter(k) //nolint:gosec // k < DeviceMeters
+		if float64(rc.Values[k]) > a.fastest(m)*seconds {
+			return false
+		}
+	}
+	return true
+}
