@@ -17,8 +17,8 @@ help: ## show this
 build: $(BIN)/otelcol-vmusage $(BIN)/vmusagectl ## build bin/otelcol-vmusage and bin/vmusagectl
 
 $(BIN)/otelcol-vmusage: builder-config.yaml go.mod go.sum $(SOURCES)
+	@mkdir -p $(BIN) build/distribution
 	$(TOOL) builder --config builder-config.yaml --skip-strict-versioning=false
-	@mkdir -p $(BIN)
 	cp build/distribution/otelcol-vmusage $@
 
 $(BIN)/vmusagectl: go.mod go.sum $(SOURCES)

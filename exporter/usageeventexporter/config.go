@@ -1,0 +1,164 @@
+package usageeventexporter
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/config/configretry"
+	"go.opentelemetry.io/collector/config/configtls"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/exporter/exporterhelper"
+
+	"github.com/vmusage/otelcol-vmusage/internal/event"
+)
+
+// Config of the usage_event exporter. The names are those that Kafka exporters
+// of the collector use.
+type Config struct {
+	// Brokers are the host:port of the brokers to ask first for all others.
+	Brokers []string `mapstructure:"brokers"`
+	// ClientID is how the brokers' logs and quotas call this client.
+	ClientID string `mapstructure:"client_id"`
+	// ProtocolVersion is the version of Kafka whose protocol is spoken, at least 0.11.0.
+	ProtocolVersion string `mapstructure:"protocol_version"`
+	// ResolveCanonicalBootstrapServersOnly replaces Brokers by the canonical
+	// names that their addresses have in DNS.
+	ResolveCanonicalBootstrapServersOnly bool `mapstructure:"resolve_canonical_bootstrap_servers_only"`
+
+	// Topic is where usage events go.
+	Topic string `mapstructure:"topic"`
+	// SchemaVersion is the version of the events: 1.0 or 1.1.
+	SchemaVersion string `mapstructure:"schema_version"`
+	// CloudEvents is how a record is a CloudEvent: binary (headers) or none.
+	CloudEvents string `mapstructure:"cloudevents"`
+
+	TLS  configoptional.Optional[configtls.ClientConfig] `mapstructure:"tls"`
+	Auth AuthConfig                                      `mapstructure:"auth"`
+
+	Metadata MetadataConfig `mapstructure:"metadata"`
+	Producer ProducerConfig `mapstructure:"producer"`
+
+	// Timeout bounds one attempt to send, from dialing to the acknowledgement,
+	// with all that is tried again within.
+	Timeout time.Duration `mapstructure:"timeout"`
+	// RetryOnFailure tries again what failed before the error goes back to who
+	// handed the metrics over.
+	RetryOnFailure configretry.BackOffConfig `mapstructure:"retry_on_failure"`
+	// SendingQueue is between the pipeline and the producer. While
+	// wait_for_result is on it buffers nothing.
+	SendingQueue configoptional.Optional[exporterhelper.QueueBatchConfig] `mapstructure:"sending_queue"`
+}
+
+// AuthConfig says who this client is.
+type AuthConfig struct {
+	SASL configoptional.Optional[SASLConfig] `mapstructure:"sasl"`
+}
+
+// SASLConfig is a user and how the password is proven.
+type SASLConfig struct {
+	Mechanism string              `mapstructure:"mechanism"` // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512
+	Username  string              `mapstructure:"username"`
+	Password  configopaque.String `mapstructure:"password"`
+}
+
+// MetadataConfig says how brokers, topics and leaders are looked up.
+type MetadataConfig struct {
+	// Full asks for all topics of the cluster rather than for the one used.
+	Full bool `mapstructure:"full"`
+	// RefreshInterval is how often it is looked up without need; 0 is never.
+	RefreshInterval time.Duration       `mapstructure:"refresh_interval"`
+	Retry           MetadataRetryConfig `mapstructure:"retry"`
+}
+
+// MetadataRetryConfig is for while a leader is being elected.
+type MetadataRetryConfig struct {
+	Max     int           `mapstructure:"max"`
+	Backoff time.Duration `mapstructure:"backoff"`
+}
+
+// ProducerConfig says how records are written.
+type ProducerConfig struct {
+	// MaxMessageBytes is the most that one record, and one batch before its
+	// compression, may have.
+	MaxMessageBytes int `mapstructure:"max_message_bytes"`
+	// RequiredAcks is all, or -1, which is the same.
+	RequiredAcks string `mapstructure:"required_acks"`
+	// Compression is none, gzip, snappy, lz4 or zstd.
+	Compression       string                  `mapstructure:"compression"`
+	CompressionParams CompressionParamsConfig `mapstructure:"compression_params"`
+	// FlushMaxMessages is the most records in one request; 0 is no limit.
+	FlushMaxMessages int `mapstructure:"flush_max_messages"`
+	// AllowAutoTopicCreation lets brokers that do so create a missing topic.
+	AllowAutoTopicCreation bool `mapstructure:"allow_auto_topic_creation"`
+}
+
+// CompressionParamsConfig tunes the compression.
+type CompressionParamsConfig struct {
+	// Level is 1 to 9 for gzip and 1 to 22 for zstd; 0 is the codec's default.
+	Level int `mapstructure:"level"`
+}
+
+var (
+	_ component.Config    = (*Config)(nil)
+	_ confmap.Unmarshaler = (*Config)(nil)
+)
+
+func createDefaultConfig() component.Config {
+	retry := configretry.NewDefaultBackOffConfig()
+	retry.InitialInterval = 500 * time.Millisecond
+	retry.MaxInterval = 5 * time.Second
+	retry.MaxElapsedTime = 20 * time.Second
+
+	queue := exporterhelper.NewDefaultQueueConfig()
+	queue.WaitForResult = true
+	queue.BlockOnOverflow = true
+	queue.Batch = configoptional.Default(exporterhelper.NewDefaultBatchConfig()) // off until asked for
+
+	return &Config{
+		Brokers:         []string{"127.0.0.1:9092"},
+		ClientID:        "otelcol-vmusage",
+		ProtocolVersion: "2.1.0",
+		Topic:           "usage_events",
+		SchemaVersion:   event.V1_1.String(),
+		CloudEvents:     cloudEventsBinary,
+		Metadata: MetadataConfig{
+			Full:            true,
+			RefreshInterval: 10 * time.Minute,
+			Retry:           MetadataRetryConfig{Max: 3, Backoff: 250 * time.Millisecond},
+		},
+		Producer: ProducerConfig{
+			MaxMessageBytes: 1_000_000,
+			RequiredAcks:    acksAll,
+			Compression:     "none",
+		},
+		Timeout:        10 * time.Second,
+		RetryOnFailure: retry,
+		SendingQueue:   configoptional.Some(queue),
+	}
+}
+
+// String returns where events go. A Config printed field by field would show
+// the secrets in its optional sections.
+func (c *Config) String() string {
+	return fmt.Sprintf("topic %s of %v", c.Topic, c.Brokers)
+}
+
+// Unmarshal takes for text what YAML takes for a number: schema_version: 1.1 and
+// producer::required_acks: -1.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	text := map[string]any{}
+	if v, ok := conf.Get("schema_version").(float64); ok {
+		text["schema_version"] = strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	if v, ok := conf.Get("producer::required_acks").(int); ok {
+		text["producer"] = map[string]any{"required_acks": strconv.Itoa(v)}
+	}
+	if err := conf.Merge(confmap.NewFromStringMap(text)); err != nil {
+		return err
+	}
+	return conf.Unmarshal(c)
+}

@@ -1,0 +1,174 @@
+package usageeventexporter
+
+import (
+	"crypto/tls"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/config/configopaque"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/confmap"
+)
+
+func defaults(change func(*Config)) *Config {
+	c := createDefaultConfig().(*Config)
+	if change != nil {
+		change(c)
+	}
+	return c
+}
+
+func withSASL(mechanism, user, password string) *Config {
+	return defaults(func(c *Config) {
+		c.Auth.SASL = configoptional.Some(SASLConfig{Mechanism: mechanism, Username: user, Password: configopaque.String(password)})
+	})
+}
+
+func TestDefaults(t *testing.T) {
+	c := defaults(nil)
+	require.NoError(t, confmap.Validate(c))
+	assert.Equal(t, []string{"127.0.0.1:9092"}, c.Brokers)
+	assert.Equal(t, "usage_events", c.Topic)
+	assert.Equal(t, "1.1", c.SchemaVersion)
+	assert.Equal(t, 10*time.Second, c.Timeout)
+	assert.Equal(t, 20*time.Second, c.RetryOnFailure.MaxElapsedTime)
+	q := c.SendingQueue.Get()
+	require.NotNil(t, q)
+	assert.True(t, q.WaitForResult)
+	assert.True(t, q.BlockOnOverflow)
+	assert.False(t, q.Batch.HasValue())
+	assert.Nil(t, q.StorageID)
+}
+
+func TestValidate(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*Config)
+		want   []string
+	}{
+		{"no brokers", func(c *Config) { c.Brokers = nil }, []string{"brokers", "empty", "host:port"}},
+		{"broker without a port", func(c *Config) { c.Brokers = []string{"kafka"} }, []string{"brokers", `"kafka"`, "no port", "host:port"}},
+		{"broker without a host", func(c *Config) { c.Brokers = []string{":9092"} }, []string{`":9092"`, "no host"}},
+		{"broker as a URL", func(c *Config) { c.Brokers = []string{"kafka://k:9092"} }, []string{`"kafka://k:9092"`, "host:port"}},
+		{"broker with an impossible port", func(c *Config) { c.Brokers = []string{"k:70000"} }, []string{`"k:70000"`, "65535"}},
+		{"no version", func(c *Config) { c.ProtocolVersion = "new" }, []string{"protocol_version", `"new"`, "2.1.0"}},
+		{"version too old", func(c *Config) { c.ProtocolVersion = "0.10.2.0" }, []string{"protocol_version", `"0.10.2.0"`, "0.11.0.0"}},
+		{"zstd too early", func(c *Config) { c.ProtocolVersion, c.Producer.Compression = "1.0.0", "zstd" }, []string{"producer::compression", "zstd", "2.1.0"}},
+		{"no topic", func(c *Config) { c.Topic = "" }, []string{"topic", `""`}},
+		{"topic with a slash", func(c *Config) { c.Topic = "a/b" }, []string{"topic", `"a/b"`, "a-z"}},
+		{"topic of dots", func(c *Config) { c.Topic = ".." }, []string{"topic", `".."`}},
+		{"topic too long", func(c *Config) { c.Topic = fmt.Sprintf("%0250d", 1) }, []string{"topic", "249"}},
+		{"unknown schema", func(c *Config) { c.SchemaVersion = "2.0" }, []string{"schema_version", `"2.0"`, `"1.0"`, `"1.1"`}},
+		{"unknown cloudevents", func(c *Config) { c.CloudEvents = "maybe" }, []string{"cloudevents", `"maybe"`, "binary", "none"}},
+		{"no timeout", func(c *Config) { c.Timeout = 0 }, []string{"timeout", "0s", "10s"}},
+		{"negative timeout", func(c *Config) { c.Timeout = -time.Second }, []string{"timeout", "-1s"}},
+		{"unknown mechanism", func(c *Config) { c.Auth = withSASL("MD5", "u", "secret-x").Auth }, []string{"auth::sasl::mechanism", `"MD5"`, "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}},
+		{"no user", func(c *Config) { c.Auth = withSASL("PLAIN", "", "secret-x").Auth }, []string{"auth::sasl::username"}},
+		{"no password", func(c *Config) { c.Auth = withSASL("PLAIN", "u", "").Auth }, []string{"auth::sasl::password", "env:"}},
+		{"negative refresh", func(c *Config) { c.Metadata.RefreshInterval = -1 }, []string{"metadata::refresh_interval"}},
+		{"negative retries", func(c *Config) { c.Metadata.Retry.Max = -1 }, []string{"metadata::retry::max", "-1"}},
+		{"negative backoff", func(c *Config) { c.Metadata.Retry.Backoff = -1 }, []string{"metadata::retry::backoff"}},
+		{"no message size", func(c *Config) { c.Producer.MaxMessageBytes = 0 }, []string{"producer::max_message_bytes", "1000000"}},
+		{"message size over the protocol's", func(c *Config) { c.Producer.MaxMessageBytes = 1 << 30 }, []string{"producer::max_message_bytes"}},
+		{"acks of the leader only", func(c *Config) { c.Producer.RequiredAcks = "1" }, []string{"producer::required_acks", `"1"`, "all", "lost"}},
+		{"unknown compression", func(c *Config) { c.Producer.Compression = "brotli" }, []string{"producer::compression", `"brotli"`, "zstd"}},
+		{"level of what has none", func(c *Config) { c.Producer.Compression, c.Producer.CompressionParams.Level = "snappy", 3 }, []string{"compression_params::level", "3", "snappy", "gzip"}},
+		{"level too high", func(c *Config) { c.Producer.Compression, c.Producer.CompressionParams.Level = "gzip", 10 }, []string{"compression_params::level", "10", "1 to 9"}},
+		{"level too low", func(c *Config) { c.Producer.Compression, c.Producer.CompressionParams.Level = "zstd", -3 }, []string{"compression_params::level", "-3", "1 to 22"}},
+		{"negative flush", func(c *Config) { c.Producer.FlushMaxMessages = -1 }, []string{"producer::flush_max_messages", "-1"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := defaults(tt.change).Validate()
+			require.Error(t, err)
+			for _, w := range tt.want {
+				require.ErrorContains(t, err, w)
+			}
+			assert.NotContains(t, err.Error(), "secret")
+		})
+	}
+}
+
+// Whatever passes our rules, sarama takes too.
+func TestWhatIsValidSaramaTakes(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"defaults":     nil,
+		"oldest":       func(c *Config) { c.ProtocolVersion = "0.11.0.0"; c.ClientID = "a.b" },
+		"acks as -1":   func(c *Config) { c.Producer.RequiredAcks = "-1" },
+		"gzip":         func(c *Config) { c.Producer.Compression, c.Producer.CompressionParams.Level = "gzip", 9 },
+		"zstd":         func(c *Config) { c.Producer.Compression, c.Producer.CompressionParams.Level = "zstd", 22 },
+		"lz4":          func(c *Config) { c.Producer.Compression = "lz4" },
+		"short":        func(c *Config) { c.Timeout = time.Nanosecond },
+		"no retries":   func(c *Config) { c.Metadata.Retry = MetadataRetryConfig{} },
+		"flush":        func(c *Config) { c.Producer.FlushMaxMessages = 1 },
+		"plain":        func(c *Config) { c.Auth = withSASL("PLAIN", "u", "p").Auth },
+		"scram":        func(c *Config) { c.Auth = withSASL("SCRAM-SHA-512", "u", "p").Auth },
+		"IPv6":         func(c *Config) { c.Brokers = []string{"[::1]:9092"} },
+		"odd topic":    func(c *Config) { c.Topic = "..." },
+		"no cloud":     func(c *Config) { c.CloudEvents = "none" },
+		"first schema": func(c *Config) { c.SchemaVersion = "1.0" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := defaults(change)
+			require.NoError(t, confmap.Validate(c))
+			_, err := newSaramaConfig(c, &tls.Config{}, newLifeline(time.Second))
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestUnmarshal(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		in    map[string]any
+		check func(*testing.T, *Config)
+		err   string
+	}{
+		{"numbers for text", map[string]any{"schema_version": 1.0, "producer": map[string]any{"required_acks": -1, "compression": "zstd"}}, func(t *testing.T, c *Config) {
+			assert.Equal(t, "1.0", c.SchemaVersion)
+			assert.Equal(t, "-1", c.Producer.RequiredAcks)
+			assert.Equal(t, "zstd", c.Producer.Compression)
+		}, ""},
+		{"one more number", map[string]any{"schema_version": 1.1}, func(t *testing.T, c *Config) {
+			assert.Equal(t, "1.1", c.SchemaVersion)
+		}, ""},
+		{"a section keeps its other defaults", map[string]any{"sending_queue": map[string]any{"queue_size": 5}, "metadata": map[string]any{"retry": map[string]any{"max": 1}}}, func(t *testing.T, c *Config) {
+			assert.EqualValues(t, 5, c.SendingQueue.Get().QueueSize)
+			assert.True(t, c.SendingQueue.Get().WaitForResult)
+			assert.Equal(t, 250*time.Millisecond, c.Metadata.Retry.Backoff)
+		}, ""},
+		{"no queue", map[string]any{"sending_queue": map[string]any{"enabled": false}}, func(t *testing.T, c *Config) {
+			assert.False(t, c.SendingQueue.HasValue())
+		}, ""},
+		{"batches", map[string]any{"sending_queue": map[string]any{"batch": map[string]any{"max_size": 9000}}}, func(t *testing.T, c *Config) {
+			assert.EqualValues(t, 9000, c.SendingQueue.Get().Batch.Get().MaxSize)
+		}, ""},
+		{"unknown key", map[string]any{"broker": "x:1"}, nil, "broker"},
+		{"bad duration", map[string]any{"timeout": "soon"}, nil, "timeout"},
+		{"storage waits for nobody", map[string]any{"sending_queue": map[string]any{"storage": "file_storage"}}, nil, "wait_for_result"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := defaults(nil)
+			err := confmap.NewFromStringMap(tt.in).Unmarshal(c)
+			if err == nil {
+				err = confmap.Validate(c)
+			}
+			if tt.err != "" {
+				require.ErrorContains(t, err, tt.err)
+				return
+			}
+			require.NoError(t, err)
+			tt.check(t, c)
+		})
+	}
+}
+
+func TestNoSecretIsPrinted(t *testing.T) {
+	c := withSASL("PLAIN", "u", "secret-x")
+	require.NotContains(t, fmt.Sprintf("%v %+v %s %+v", c, c, c, c.Auth.SASL.Get()), "secret-x")
+	out := confmap.New()
+	require.NoError(t, out.Marshal(c))
+	assert.NotContains(t, fmt.Sprint(out.ToStringMap()), "secret-x")
+}

@@ -1,0 +1,14 @@
+//go:generate go tool -modfile=../../internal/tools/go.mod mdatagen metadata.yaml
+
+// Package usageeventexporter is the collector exporter usage_event: it turns the
+// usage periods among the metrics that it is given into events and publishes
+// them to Kafka. It says yes only when Kafka did.
+//
+// The way of a batch:
+//
+//	scan     what is no usage is counted and dropped; without usage that is all
+//	convert  each period becomes a record: topic, key, headers, the JSON, time
+//	queue    exporterhelper's: waits for the result unless told otherwise
+//	retry    exporterhelper's: only the records that failed, for a short while
+//	publish  one attempt: a sarama producer, bounded by timeout as a whole
+package usageeventexporter

@@ -1,0 +1,198 @@
+package usageeventexporter
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/exporter/exporterhelper"
+	"go.opentelemetry.io/collector/exporter/exporterhelper/xexporterhelper"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/vmusage/otelcol-vmusage/exporter/usageeventexporter/internal/metadata"
+	"github.com/vmusage/otelcol-vmusage/internal/health"
+)
+
+const (
+	// shutdownGrace is what sends that are under way at Shutdown still have.
+	shutdownGrace = 2 * time.Second
+	// closeGrace is what the producer then has to close its connections in
+	// order, and once more what it has after they were cut.
+	closeGrace = time.Second
+
+	// publishing is what the log and the status call it.
+	publishing = "publishing usage events to Kafka"
+)
+
+// usageEvent is the exporter: exporterhelper's queue and retry around a producer.
+type usageEvent struct {
+	exporter.Metrics // exporterhelper's
+
+	cfg      *Config
+	logger   *zap.Logger
+	builder  *metadata.TelemetryBuilder
+	convert  *converter
+	producer *producer
+	tls      *tls.Config      // set by Start
+	health   *health.Reporter // set by Start
+
+	stopped  atomic.Bool
+	shutdown sync.Once
+	err      error // of Shutdown
+}
+
+func newExporter(ctx context.Context, set exporter.Settings, cfg *Config) (*usageEvent, error) {
+	builder, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
+	if err != nil {
+		return nil, err
+	}
+	e := &usageEvent{
+		cfg: cfg, builder: builder,
+		logger: set.Logger.With(zap.Strings("brokers", cfg.Brokers), zap.String("topic", cfg.Topic)),
+	}
+	if e.convert, err = newConverter(cfg, newRefusals(set.Logger, builder).add); err != nil {
+		return nil, err
+	}
+	e.producer = newProducer(cfg.Timeout, e.connect)
+
+	inner := set
+	inner.Logger = set.Logger.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
+		return &quietCore{c, e.failing, e.nobodyWaits()}
+	}))
+	e.Metrics, err = xexporterhelper.NewMetricsRequest(ctx, inner, e.convert.convert, e.push,
+		exporterhelper.WithTimeout(exporterhelper.TimeoutConfig{}), // the producer has its own, which sarama obeys
+		exporterhelper.WithRetry(cfg.RetryOnFailure),
+		xexporterhelper.WithQueueBatch(cfg.SendingQueue, xexporterhelper.QueueBatchSettings{Encoding: requestEncoding{}}),
+	)
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// nobodyWaits reports whether a batch is confirmed before Kafka has it.
+func (e *usageEvent) nobodyWaits() bool {
+	q := e.cfg.SendingQueue.Get()
+	return q != nil && !q.WaitForResult
+}
+
+func (e *usageEvent) failing() bool { return e.health != nil && e.health.Failing(publishing) }
+
+// Start connects to nothing: Kafka may be down.
+func (e *usageEvent) Start(ctx context.Context, host component.Host) error {
+	if c := e.cfg.TLS.Get(); c != nil {
+		var err error
+		if e.tls, err = c.LoadTLSConfig(ctx); err != nil {
+			return fmt.Errorf("tls: %w", err)
+		}
+	}
+	if r := e.cfg.RetryOnFailure; e.nobodyWaits() && (!r.Enabled || r.MaxElapsedTime > 0) {
+		e.logger.Warn("usage can be lost: sending_queue::wait_for_result is off, so a batch is confirmed before Kafka has it, and dropped when it fails for longer than retry_on_failure allows; turn wait_for_result on, or set retry_on_failure::max_elapsed_time to 0",
+			zap.Bool("retry_on_failure", r.Enabled), zap.Duration("max_elapsed_time", r.MaxElapsedTime))
+	}
+	e.health = health.New(e.logger, host)
+	if err := e.Metrics.Start(ctx, host); err != nil {
+		return err
+	}
+	return nil
+}
+
+// ConsumeMetrics returns nil once Kafka has acknowledged every usage event in
+// md, and an error that is worth a retry otherwise; with wait_for_result off,
+// once they are in the queue. It may be called from several goroutines.
+func (e *usageEvent) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
+	usages, others := scan(md)
+	if others > 0 {
+		e.builder.ExporterUsageEventPointsIgnored.Add(ctx, int64(others))
+	}
+	if !usages {
+		return nil
+	}
+	if e.stopped.Load() {
+		return errStopped
+	}
+	return e.Metrics.ConsumeMetrics(ctx, md)
+}
+
+// connect builds a sarama producer, which fails unless a broker answers.
+func (e *usageEvent) connect(line *lifeline) (sarama.SyncProducer, error) {
+	cfg, err := newSaramaConfig(e.cfg, e.tls, line)
+	if err != nil {
+		return nil, err
+	}
+	return sarama.NewSyncProducer(e.cfg.Brokers, cfg)
+}
+
+var (
+	acknowledged = metric.WithAttributeSet(attribute.NewSet(attribute.String("outcome", "acknowledged")))
+	unsuccessful = metric.WithAttributeSet(attribute.NewSet(attribute.String("outcome", "failed")))
+)
+
+// push makes one attempt; what it leaves is tried again by exporterhelper.
+func (e *usageEvent) push(ctx context.Context, r xexporterhelper.Request) error {
+	records := r.(*request).records
+	if len(records) == 0 {
+		return nil // nothing of what looked like usage was
+	}
+	start := time.Now()
+	err := e.producer.send(ctx, records)
+	e.measure(ctx, time.Since(start), records, err)
+	if ctx.Err() == nil && !errors.Is(err, errStopped) { // else it says nothing about Kafka
+		e.health.Report(publishing, err)
+	}
+	return err
+}
+
+func (e *usageEvent) measure(ctx context.Context, took time.Duration, records []record, err error) {
+	ctx = context.WithoutCancel(ctx)
+	failed, outcome := 0, acknowledged
+	var bytes int64
+	for i := range records {
+		bytes += int64(len(records[i].value))
+	}
+	if err != nil {
+		failed, outcome = len(records), unsuccessful
+		if p, ok := errors.AsType[*publishError](err); ok {
+			failed = len(p.failed)
+			for i := range p.failed {
+				bytes -= int64(len(p.failed[i].value))
+			}
+		} else {
+			bytes = 0
+		}
+		e.builder.ExporterUsageEventEventsFailed.Add(ctx, int64(failed))
+	}
+	if sent := len(records) - failed; sent > 0 {
+		e.builder.ExporterUsageEventEventsSent.Add(ctx, int64(sent))
+		e.builder.ExporterUsageEventBytesSent.Add(ctx, bytes)
+	}
+	e.builder.ExporterUsageEventSendDuration.Record(ctx, took.Seconds(), outcome)
+}
+
+// Shutdown lets what is under way end, for as long as ctx and shutdownGrace
+// allow, cancels the rest, and returns within a few seconds whatever the brokers
+// do. It may be called before Start and more than once.
+func (e *usageEvent) Shutdown(ctx context.Context) error {
+	e.shutdown.Do(func() {
+		e.stopped.Store(true)
+		ctx, cancel := context.WithTimeout(ctx, shutdownGrace)
+		defer cancel()
+		keep := context.AfterFunc(ctx, e.producer.abort)
+		e.err = e.Metrics.Shutdown(ctx) // waits for the queue's consumers
+		keep()
+		e.producer.close(closeGrace)
+		e.builder.Shutdown()
+	})
+	return e.err
+}

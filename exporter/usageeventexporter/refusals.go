@@ -1,0 +1,68 @@
+package usageeventexporter
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
+
+	"github.com/vmusage/otelcol-vmusage/exporter/usageeventexporter/internal/metadata"
+	"github.com/vmusage/otelcol-vmusage/internal/usage"
+)
+
+// Reasons beside those of [usage.Reason].
+const (
+	reasonGap   = "gap"
+	reasonOther = "other"
+)
+
+// refusalInterval is how often the log may repeat a reason.
+const refusalInterval = time.Minute
+
+// refusals counts and logs usage that cannot become an event. What is malformed
+// stays so however often it is offered, and refusing the batch for it would hold
+// up all others for ever: it is dropped, loudly.
+type refusals struct {
+	logger  *zap.Logger
+	builder *metadata.TelemetryBuilder
+
+	mu     sync.Mutex
+	logged map[string]refusal // by reason: a closed set
+}
+
+type refusal struct {
+	at     time.Time // of the last line
+	unsaid int       // since
+}
+
+func newRefusals(logger *zap.Logger, builder *metadata.TelemetryBuilder) *refusals {
+	return &refusals{logger: logger, builder: builder, logged: map[string]refusal{}}
+}
+
+// reasonOf returns why err refused a period, out of a closed set.
+func reasonOf(err error) string {
+	if pe, ok := errors.AsType[*usage.PeriodError](err); ok {
+		return string(pe.Reason)
+	}
+	return reasonOther
+}
+
+// add counts one period and logs it, at most once a minute for each reason.
+func (r *refusals) add(ctx context.Context, reason, detail string) {
+	r.builder.ExporterUsageEventRecordsRefused.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", reason))))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last, now := r.logged[reason], time.Now()
+	if !last.at.IsZero() && now.Sub(last.at) < refusalInterval {
+		last.unsaid++
+		r.logged[reason] = last
+		return
+	}
+	r.logged[reason] = refusal{at: now}
+	r.logger.Error("usage cannot become an event and is dropped: it will not be billed; more of this kind within a minute is only counted",
+		zap.String("reason", reason), zap.String("detail", detail), zap.Int("more_since_last", last.unsaid))
+}

@@ -1,0 +1,140 @@
+package vmusagereceiver
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configoptional"
+
+	"github.com/vmusage/otelcol-vmusage/internal/usage"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/host"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/metadata"
+)
+
+// Config of the vm_usage receiver. A source is on when its key is there; with
+// none named, host is.
+type Config struct {
+	// CollectionInterval is how often counters are read and levels are emitted.
+	CollectionInterval time.Duration `mapstructure:"collection_interval"`
+	// Period is how long a usage period is; a multiple of CollectionInterval
+	// that divides an hour evenly.
+	Period time.Duration `mapstructure:"period"`
+	// Jitter bounds by how much the hand-over of a closed period is delayed, by
+	// an amount that is fixed for each host, so that a fleet does not offer all
+	// its periods in the same instant. The reading itself is never delayed.
+	Jitter time.Duration `mapstructure:"jitter"`
+	// Instance says which machine this is and whose.
+	Instance InstanceConfig `mapstructure:"instance"`
+	// Outbox bounds the closed periods that wait for their confirmation.
+	Outbox OutboxConfig `mapstructure:"outbox"`
+	// Host meters the machine that the collector runs on.
+	Host configoptional.Optional[host.Config] `mapstructure:"host"`
+
+	MetricsBuilderConfig metadata.MetricsBuilderConfig `mapstructure:",squash"`
+}
+
+// InstanceConfig is the identity of the machine itself.
+type InstanceConfig struct {
+	ID     string            `mapstructure:"id"` // empty: the machine's own stable id
+	Name   string            `mapstructure:"name"`
+	UserID string            `mapstructure:"user_id"`
+	OrgID  string            `mapstructure:"org_id"`
+	Labels map[string]string `mapstructure:"labels"`
+}
+
+// OutboxConfig bounds the outbox.
+type OutboxConfig struct {
+	MaxBytes int64 `mapstructure:"max_bytes"`
+}
+
+const (
+	minInterval  = 100 * time.Millisecond
+	minOutbox    = 64 << 10
+	maxLabels    = 64
+	maxIDLength  = 255
+	maxLabelText = 1024
+)
+
+var _ component.Config = (*Config)(nil)
+
+func createDefaultConfig() component.Config {
+	return &Config{
+		CollectionInterval:   10 * time.Second,
+		Period:               30 * time.Second,
+		Jitter:               2 * time.Second,
+		Outbox:               OutboxConfig{MaxBytes: 64 << 20},
+		Host:                 configoptional.Default(host.DefaultConfig()),
+		MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig(),
+	}
+}
+
+// Validate says all that is wrong, each with its key, its value and the remedy.
+// The sections validate themselves.
+func (c *Config) Validate() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.CollectionInterval < minInterval {
+		fail("collection_interval is %v: it must be at least %v", c.CollectionInterval, minInterval)
+	}
+	if c.Period <= 0 {
+		fail("period is %v: it must be a positive duration such as 30s", c.Period)
+	} else {
+		if c.CollectionInterval >= minInterval && c.Period%c.CollectionInterval != 0 {
+			fail("period is %v: it must be a multiple of collection_interval (%v), such as %v",
+				c.Period, c.CollectionInterval, max(c.Period.Truncate(c.CollectionInterval), c.CollectionInterval))
+		}
+		if time.Hour%c.Period != 0 {
+			fail("period is %v: it must divide an hour evenly, such as 30s, 1m, 5m or 1h, so that no period lies across an hour", c.Period)
+		}
+	}
+	if c.Jitter < 0 || c.Period > 0 && c.Jitter > c.Period/2 {
+		fail("jitter is %v: it must be between 0s and half of period (%v)", c.Jitter, c.Period/2)
+	}
+	if c.Outbox.MaxBytes < minOutbox {
+		fail("outbox::max_bytes is %d: it must be at least %d", c.Outbox.MaxBytes, minOutbox)
+	}
+	return errors.Join(append(errs, c.Instance.validate())...)
+}
+
+func (c *InstanceConfig) validate() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for _, f := range []struct{ key, value string }{
+		{"id", c.ID}, {"name", c.Name}, {"user_id", c.UserID}, {"org_id", c.OrgID},
+	} {
+		if len(f.value) > maxIDLength || strings.ContainsFunc(f.value, func(r rune) bool { return r < ' ' }) {
+			fail("instance::%s is %q: it must have at most %d bytes and no control characters", f.key, f.value, maxIDLength)
+		}
+	}
+	if len(c.Labels) > maxLabels {
+		fail("instance::labels has %d entries: at most %d are allowed", len(c.Labels), maxLabels)
+	}
+	reserved := []string{
+		usage.AttrVMID, usage.AttrVMName, usage.AttrHypervisor, usage.AttrHostID,
+		usage.AttrHostName, usage.AttrUserID, usage.AttrOrgID,
+	}
+	for _, l := range sortedLabels(c.Labels) {
+		switch {
+		case l.Key == "":
+			fail("instance::labels has an empty key with the value %q: name it or remove it", l.Value)
+		case slices.Contains(reserved, l.Key):
+			fail("instance::labels::%s: the name belongs to the resource itself; choose another", l.Key)
+		case len(l.Key) > maxLabelText || len(l.Value) > maxLabelText:
+			fail("instance::labels::%.40s: key and value must have at most %d bytes each", l.Key, maxLabelText)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func sortedLabels(m map[string]string) []usage.Label {
+	labels := make([]usage.Label, 0, len(m))
+	for k, v := range m {
+		labels = append(labels, usage.Label{Key: k, Value: v})
+	}
+	slices.SortFunc(labels, func(a, b usage.Label) int { return strings.Compare(a.Key, b.Key) })
+	return labels
+}

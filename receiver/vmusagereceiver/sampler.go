@@ -1,0 +1,151 @@
+package vmusagereceiver
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.uber.org/zap"
+
+	"github.com/vmusage/otelcol-vmusage/internal/health"
+	"github.com/vmusage/otelcol-vmusage/internal/usage"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/ledger"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/outbox"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/tick"
+)
+
+// A sampler reads the counters at wall-clock-aligned ticks, closes periods, and
+// leaves both levels and periods for others to hand over.
+type sampler struct {
+	cfg       *Config
+	clock     func() reading.Instant
+	source    source
+	ledger    *ledger.Ledger
+	outbox    *outbox.Outbox
+	levels    chan levelBatch
+	telemetry *telemetry
+	health    *health.Reporter
+
+	period int64 // number of the period that the last tick lay in
+	last   int64 // CLOCK_BOOTTIME ns of the last tick
+}
+
+// A levelBatch is the levels of one sample.
+type levelBatch struct {
+	metrics pmetric.Metrics
+	points  int
+}
+
+// run samples until ctx ends, and then once more, so that the time up to the
+// very end is metered.
+func (s *sampler) run(ctx context.Context) {
+	defer close(s.levels)
+	defer func() {
+		if err := s.source.Close(); err != nil {
+			s.telemetry.logger.Warn("closing the source failed", zap.String("source", s.source.Name()), zap.Error(err))
+		}
+	}()
+
+	first := s.clock()
+	s.period, s.last = tick.Index(wall(first), s.cfg.Period), first.Boot
+	s.sample(ctx)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		// Armed anew from the wall clock each time: a step moves at most one tick.
+		now := wall(s.clock())
+		timer.Reset(tick.Next(now, s.cfg.CollectionInterval).Sub(now))
+		select {
+		case <-timer.C:
+			s.tick(ctx)
+		case <-ctx.Done():
+			s.ledger.Due()
+			s.sample(context.WithoutCancel(ctx))
+			return
+		}
+	}
+}
+
+func wall(at reading.Instant) time.Time { return time.Unix(0, at.Wall) }
+
+// tick samples, and closes the periods when the tick begins a new one.
+func (s *sampler) tick(ctx context.Context) {
+	now := s.clock()
+	every := s.cfg.CollectionInterval.Nanoseconds()
+	if missed := (now.Boot-s.last+every/2)/every - 1; missed > 0 {
+		s.telemetry.samples(ctx, s.source, "missed", missed)
+	}
+	s.last = now.Boot
+	if p := tick.Index(wall(now), s.cfg.Period); p != s.period {
+		s.period = p
+		s.ledger.Due()
+	}
+	s.sample(ctx)
+}
+
+// sample reads every instance once. A failure costs only what failed: the
+// counters catch up at the next good sample.
+func (s *sampler) sample(ctx context.Context) {
+	at := s.clock()
+	md := pmetric.NewMetrics()
+	visited := 0
+	err := s.source.Sample(ctx, at, func(i sampled) {
+		visited++
+		s.ledger.Observe(i.Reading())
+		s.appendLevels(md, i)
+	})
+	outcome := "ok"
+	switch {
+	case visited == 0:
+		outcome = "failed"
+		if err == nil {
+			outcome = "ok"
+		}
+	case err != nil:
+		outcome = "partial"
+	}
+	s.telemetry.samples(ctx, s.source, outcome, 1)
+	s.health.Report("source "+s.source.Name(), err)
+
+	if closed := s.ledger.Take(); len(closed) > 0 {
+		if dropped := s.outbox.Put(closed); dropped > 0 {
+			s.telemetry.dropped(ctx, dropped)
+			s.health.Report("outbox", fmt.Errorf("it is full and %d periods are lost: raise outbox::max_bytes (%d)", dropped, s.cfg.Outbox.MaxBytes))
+		} else {
+			s.health.Report("outbox", nil)
+		}
+	}
+	s.telemetry.ledger(ctx, s.ledger.Counts())
+	s.telemetry.outbox(ctx, s.outbox.State(), at.Wall)
+	s.offerLevels(ctx, md)
+}
+
+// appendLevels writes the levels of one instance and its running totals.
+func (s *sampler) appendLevels(md pmetric.Metrics, i sampled) {
+	r := i.Reading()
+	rm := md.ResourceMetrics().AppendEmpty()
+	usage.PutResource(rm.Resource(), r.Instance)
+	sm := rm.ScopeMetrics().AppendEmpty()
+	sm.Scope().SetName(usage.Scope)
+	sm.Metrics().EnsureCapacity(48)
+	i.AppendLevels(sm.Metrics())
+	if metered, totals, start, ok := s.ledger.Metered(r.Instance.ID); ok {
+		usage.AppendMetered(sm.Metrics(), metered, totals, start, r.At.Wall)
+	}
+}
+
+// offerLevels leaves the levels for their own goroutine. While that is still
+// busy with the last ones, these are skipped: the next are newer anyway.
+func (s *sampler) offerLevels(ctx context.Context, md pmetric.Metrics) {
+	points := md.DataPointCount()
+	if points == 0 {
+		return
+	}
+	select {
+	case s.levels <- levelBatch{md, points}:
+	default:
+		s.telemetry.levels(ctx, "skipped")
+	}
+}

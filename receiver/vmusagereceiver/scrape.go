@@ -1,0 +1,39 @@
+package vmusagereceiver
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/receiver"
+
+	"github.com/vmusage/otelcol-vmusage/internal/health"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/ledger"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/outbox"
+)
+
+// NewScrape returns what the receiver does at each tick, without the ticks: it
+// reads the counters, accounts for them and returns the levels. It is there to
+// be measured; the function is not safe for concurrent use.
+func NewScrape(set receiver.Settings, cfg component.Config) (func(context.Context) pmetric.Metrics, error) {
+	conf := cfg.(*Config)
+	src, err := newHostSource(set, conf, systemClock())
+	if err != nil {
+		return nil, err
+	}
+	t, err := newTelemetry(set)
+	if err != nil {
+		return nil, err
+	}
+	s := &sampler{
+		cfg: conf, clock: systemClock, source: src,
+		ledger: ledger.New(ledger.Settings{Interval: conf.CollectionInterval, NewID: uuid.New}),
+		outbox: outbox.New(conf.Outbox.MaxBytes), levels: make(chan levelBatch, 1),
+		telemetry: t, health: health.New(set.Logger, nil),
+	}
+	return func(ctx context.Context) pmetric.Metrics {
+		s.sample(ctx)
+		return (<-s.levels).metrics
+	}, nil
+}
