@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
 
+	"github.com/vmusage/otelcol-vmusage/internal/durations"
 	"github.com/vmusage/otelcol-vmusage/internal/event"
 )
 
@@ -150,6 +151,11 @@ func (c *Config) String() string {
 // Unmarshal takes for text what YAML takes for a number: schema_version: 1.1 and
 // producer::required_acks: -1.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	if err := durations.Check(conf, "timeout", "metadata::refresh_interval", "metadata::retry::backoff",
+		"retry_on_failure::initial_interval", "retry_on_failure::max_interval", "retry_on_failure::max_elapsed_time",
+		"sending_queue::batch::flush_timeout"); err != nil {
+		return err
+	}
 	text := map[string]any{}
 	if v, ok := conf.Get("schema_version").(float64); ok {
 		text["schema_version"] = strconv.FormatFloat(v, 'f', 1, 64)

@@ -9,7 +9,9 @@ import (
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/confmap"
 
+	"github.com/vmusage/otelcol-vmusage/internal/durations"
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/host"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/metadata"
@@ -59,7 +61,18 @@ const (
 	maxLabelText = 1024
 )
 
-var _ component.Config = (*Config)(nil)
+var (
+	_ component.Config    = (*Config)(nil)
+	_ confmap.Unmarshaler = (*Config)(nil)
+)
+
+// Unmarshal names durations that are none by key and value.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	if err := durations.Check(conf, "collection_interval", "period", "jitter", "host::filesystems::timeout"); err != nil {
+		return err
+	}
+	return conf.Unmarshal(c)
+}
 
 func createDefaultConfig() component.Config {
 	return &Config{

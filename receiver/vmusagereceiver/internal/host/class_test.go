@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/host/hosttest"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
 )
 
@@ -20,17 +21,17 @@ const (
 
 // announce says that devices changed, as the kernel does.
 func announce(t *testing.T, s *Source, seqnum string) {
-	put(t, s.cfg.RootPath, "sys/kernel/uevent_seqnum", seqnum)
+	hosttest.Put(t, s.cfg.RootPath, "sys/kernel/uevent_seqnum", seqnum)
 }
 
 func TestInterfaceReplacedBetweenSamples(t *testing.T) {
-	s := openSource(t, config(unpack(t, "small_vm")))
-	put(t, s.cfg.RootPath, "proc/1/net/dev", netHeader+oldEth0)
+	s := openSource(t, config(hosttest.Unpack(t, "small_vm")))
+	hosttest.Put(t, s.cfg.RootPath, "proc/1/net/dev", netHeader+oldEth0)
 	before := sample(t, s).Interfaces[0]
 	assert.Equal(t, uint64(1000), before.RxBytes)
 
-	put(t, s.cfg.RootPath, "proc/1/net/dev", netHeader+newEth0)
-	put(t, s.cfg.RootPath, "sys/class/net/eth0/ifindex", "9\n")
+	hosttest.Put(t, s.cfg.RootPath, "proc/1/net/dev", netHeader+newEth0)
+	hosttest.Put(t, s.cfg.RootPath, "sys/class/net/eth0/ifindex", "9\n")
 	announce(t, s, "820\n")
 	after := sample(t, s).Interfaces[0]
 	assert.Equal(t, uint64(5), after.RxBytes)
@@ -39,9 +40,9 @@ func TestInterfaceReplacedBetweenSamples(t *testing.T) {
 }
 
 func TestDiskReplacedBetweenSamples(t *testing.T) {
-	s := openSource(t, config(unpack(t, "small_vm")))
+	s := openSource(t, config(hosttest.Unpack(t, "small_vm")))
 	before := sample(t, s).Disks[0]
-	put(t, s.cfg.RootPath, "sys/block/vda/diskseq", "77\n")
+	hosttest.Put(t, s.cfg.RootPath, "sys/block/vda/diskseq", "77\n")
 	announce(t, s, "820\n")
 	after := sample(t, s).Disks[0]
 	assert.Equal(t, before.DiskStats, after.DiskStats)
@@ -50,29 +51,29 @@ func TestDiskReplacedBetweenSamples(t *testing.T) {
 
 // Without the kernel's counter of events, sysfs is asked at every sample.
 func TestInterfaceReplacedUnannounced(t *testing.T) {
-	s := openSource(t, config(unpack(t, "small_vm")))
+	s := openSource(t, config(hosttest.Unpack(t, "small_vm")))
 	require.NoError(t, os.Remove(filepath.Join(s.cfg.RootPath, "sys/kernel/uevent_seqnum")))
 	before := sample(t, s).Interfaces[0]
-	put(t, s.cfg.RootPath, "sys/class/net/eth0/ifindex", "9\n")
+	hosttest.Put(t, s.cfg.RootPath, "sys/class/net/eth0/ifindex", "9\n")
 	assert.NotEqual(t, before.Birth, sample(t, s).Interfaces[0].Birth)
 }
 
 func TestDevicesComeAndGo(t *testing.T) {
-	s := openSource(t, config(unpack(t, "small_vm")))
+	s := openSource(t, config(hosttest.Unpack(t, "small_vm")))
 	sample(t, s)
 	eth1 := "  eth1: 1 1 0 0 0 0 0 0 7 1 0 0 0 0 0 0\n"
-	put(t, s.cfg.RootPath, "sys/class/net/eth1/ifindex", "3\n")
-	put(t, s.cfg.RootPath, "sys/class/net/eth1/device/vendor", "")
+	hosttest.Put(t, s.cfg.RootPath, "sys/class/net/eth1/ifindex", "3\n")
+	hosttest.Put(t, s.cfg.RootPath, "sys/class/net/eth1/device/vendor", "")
 
-	put(t, s.cfg.RootPath, "proc/1/net/dev", netHeader+eth1+oldEth0)
+	hosttest.Put(t, s.cfg.RootPath, "proc/1/net/dev", netHeader+eth1+oldEth0)
 	sn := sample(t, s)
 	assert.Equal(t, []string{"eth1", "eth0"}, interfaceNames(sn))
 	assert.Equal(t, uint64(1000), sn.Interfaces[1].RxBytes)
 
-	put(t, s.cfg.RootPath, "proc/1/net/dev", netHeader+eth1)
+	hosttest.Put(t, s.cfg.RootPath, "proc/1/net/dev", netHeader+eth1)
 	assert.Equal(t, []string{"eth1"}, interfaceNames(sample(t, s)))
 
-	put(t, s.cfg.RootPath, "proc/1/net/dev", netHeader)
+	hosttest.Put(t, s.cfg.RootPath, "proc/1/net/dev", netHeader)
 	sn = sample(t, s)
 	require.NoError(t, sn.Err())
 	assert.True(t, sn.HasNetwork, "all of none")
@@ -81,12 +82,12 @@ func TestDevicesComeAndGo(t *testing.T) {
 
 // An interface that gets a master is not announced; it is noticed in time.
 func TestMasterIsNoticed(t *testing.T) {
-	s := openSource(t, config(unpack(t, "small_vm")))
+	s := openSource(t, config(hosttest.Unpack(t, "small_vm")))
 	at := reading.Instant{Boot: 10e9}
 	sn, err := s.Sample(t.Context(), at)
 	require.NoError(t, err)
 	require.Equal(t, []string{"eth0"}, interfaceNames(sn))
-	put(t, s.cfg.RootPath, "sys/class/net/eth0/master/device", "")
+	hosttest.Put(t, s.cfg.RootPath, "sys/class/net/eth0/master/device", "")
 
 	at.Boot += reexamine - 1
 	sn, err = s.Sample(t.Context(), at)
@@ -101,17 +102,17 @@ func TestMasterIsNoticed(t *testing.T) {
 // A device is swapped in the middle of a sample: after its file was read, and
 // before sysfs is asked. Old counters must not get the new birth.
 func TestSwapWithinASample(t *testing.T) {
-	s := openSource(t, config(unpack(t, "small_vm")))
+	s := openSource(t, config(hosttest.Unpack(t, "small_vm")))
 	root := s.cfg.RootPath
-	put(t, root, "proc/1/net/dev", netHeader+oldEth0)
+	hosttest.Put(t, root, "proc/1/net/dev", netHeader+oldEth0)
 	sample(t, s)
 	examine := s.interfaces.examine
 	swapped := false
 	s.interfaces.examine = func(name string) device {
 		if !swapped {
 			swapped = true
-			put(t, root, "proc/1/net/dev", netHeader+newEth0)
-			put(t, root, "sys/class/net/eth0/ifindex", "9\n")
+			hosttest.Put(t, root, "proc/1/net/dev", netHeader+newEth0)
+			hosttest.Put(t, root, "sys/class/net/eth0/ifindex", "9\n")
 			announce(t, s, "821\n")
 		}
 		return examine(name)
@@ -124,7 +125,7 @@ func TestSwapWithinASample(t *testing.T) {
 }
 
 func TestEndlessChangesFailTheSampleOnly(t *testing.T) {
-	s := openSource(t, config(unpack(t, "small_vm")))
+	s := openSource(t, config(hosttest.Unpack(t, "small_vm")))
 	sample(t, s)
 	examine, births := s.interfaces.examine, uint64(0)
 	s.interfaces.examine = func(name string) device {

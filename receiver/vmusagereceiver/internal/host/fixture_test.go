@@ -1,9 +1,6 @@
 package host
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,41 +11,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var fixtures = []string{"small_vm", "large_host", "old_kernel"}
-
-// unpack writes the tree of testdata/<name>.txtar into a folder of its own. In
-// that format a line "-- path --" starts a file; what comes before the first is a comment.
-func unpack(t testing.TB, name string) (root string) {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", name+".txtar"))
-	require.NoError(t, err)
-	root = t.TempDir()
-	path, content := "", &strings.Builder{}
-	flush := func() {
-		if path != "" {
-			put(t, root, path, content.String())
-		}
-		content.Reset()
-	}
-	for l := range strings.Lines(string(b)) {
-		if next, ok := strings.CutPrefix(l, "-- "); ok && strings.HasSuffix(next, " --\n") {
-			flush()
-			path = strings.TrimSuffix(next, " --\n")
-			continue
-		}
-		content.WriteString(l)
-	}
-	flush()
-	return root
-}
-
-func put(t testing.TB, root, path, content string) {
-	t.Helper()
-	path = filepath.Join(root, path)
-	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
-}
 
 func config(root string) Config {
 	c := DefaultConfig()

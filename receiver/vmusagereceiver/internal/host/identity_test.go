@@ -5,6 +5,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/host/hosttest"
 )
 
 func TestMachineID(t *testing.T) {
@@ -26,7 +28,7 @@ func TestMachineID(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := &Source{cfg: config(t.TempDir())}
 			for path, content := range c.files {
-				put(t, s.cfg.RootPath, path, content)
+				hosttest.Put(t, s.cfg.RootPath, path, content)
 			}
 			got, err := s.MachineID()
 			assert.Equal(t, c.want == "", err != nil, "%v", err)
@@ -38,7 +40,7 @@ func TestMachineID(t *testing.T) {
 func TestHostname(t *testing.T) {
 	s := &Source{cfg: config(t.TempDir())}
 	assert.Empty(t, s.Hostname())
-	put(t, s.cfg.RootPath, "etc/hostname", "a.example\n# more\n")
+	hosttest.Put(t, s.cfg.RootPath, "etc/hostname", "a.example\n# more\n")
 	assert.Equal(t, "a.example", s.Hostname())
 	s.cfg.RootPath = "/"
 	require.NotEmpty(t, s.Hostname())

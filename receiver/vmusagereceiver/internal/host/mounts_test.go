@@ -8,11 +8,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/host/hosttest"
 )
 
 func chosen(t testing.TB, mountinfo string) []mount {
 	root := t.TempDir()
-	put(t, root, "proc/1/mountinfo", mountinfo)
+	hosttest.Put(t, root, "proc/1/mountinfo", mountinfo)
 	cfg := config(root)
 	m := newMounts(&cfg)
 	defer m.close()
@@ -62,10 +64,10 @@ func TestMountinfoFails(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(root, "proc"), 0o755))
 	_, _, err := m.list()
 	require.ErrorIs(t, err, os.ErrNotExist)
-	put(t, root, "proc/1/mountinfo", "garbage\n")
+	hosttest.Put(t, root, "proc/1/mountinfo", "garbage\n")
 	_, _, err = m.list()
 	require.ErrorContains(t, err, "mountinfo: ")
-	put(t, root, "proc/1/mountinfo", "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n")
+	hosttest.Put(t, root, "proc/1/mountinfo", "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n")
 	listed, anew, err := m.list()
 	require.NoError(t, err)
 	assert.True(t, anew)
@@ -80,7 +82,7 @@ func FuzzMountinfo(f *testing.F) {
 	f.Add([]byte("1 1 8:1 / \\040 rw - ext4 /dev/sda1 rw\n2 1 x:y / / rw - zfs tank rw\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		root := t.TempDir()
-		put(t, root, "proc/1/mountinfo", string(b))
+		hosttest.Put(t, root, "proc/1/mountinfo", string(b))
 		cfg := config(root)
 		m := newMounts(&cfg)
 		defer m.close()

@@ -8,13 +8,15 @@ import (
 	"github.com/prometheus/procfs/blockdevice"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/host/hosttest"
 )
 
 // procfs reads the same files with parsers of its own: both must agree.
 func TestAgreesWithProcfs(t *testing.T) {
-	for _, name := range fixtures {
+	for _, name := range hosttest.Fixtures() {
 		t.Run(name, func(t *testing.T) {
-			root := unpack(t, name)
+			root := hosttest.Unpack(t, name)
 			cfg := config(root)
 			cfg.Disks.Include, cfg.Network.Include = []string{"*", "*/*"}, []string{"*"}
 			sn := sample(t, openSource(t, cfg))

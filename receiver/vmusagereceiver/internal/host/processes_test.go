@@ -5,6 +5,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/host/hosttest"
 )
 
 func TestProcessesOfThisMachine(t *testing.T) {
@@ -24,14 +26,14 @@ func TestProcessesOfThisMachine(t *testing.T) {
 func TestProcessesOfACopy(t *testing.T) {
 	root := t.TempDir()
 	for _, path := range []string{"1/comm", "22/comm", "sys/x", "fs/x", "12a/x", "333"} {
-		put(t, root, path, "")
+		hosttest.Put(t, root, path, "")
 	}
 	p := processes{path: root}
 	defer p.close()
 	n, err := p.count(0)
 	require.NoError(t, err)
 	assert.Equal(t, int64(2), n)
-	put(t, root, "4/comm", "")
+	hosttest.Put(t, root, "4/comm", "")
 	n, err = p.count(1)
 	require.NoError(t, err)
 	assert.Equal(t, int64(3), n)

@@ -9,11 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/host/hosttest"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
 )
 
 func TestReadingOfSmallVM(t *testing.T) {
-	s := openSource(t, config(unpack(t, "small_vm")))
+	s := openSource(t, config(hosttest.Unpack(t, "small_vm")))
 	sn := sample(t, s)
 	require.NoError(t, sn.Err())
 	r := reading.Reading{Counters: make([]reading.Counters, 9), RunAt: 3}
@@ -68,7 +69,7 @@ func TestReadingOfSmallVM(t *testing.T) {
 }
 
 func TestWhatCountsOnALargeHost(t *testing.T) {
-	root := unpack(t, "large_host")
+	root := hosttest.Unpack(t, "large_host")
 	sn := sample(t, openSource(t, config(root)))
 	require.NoError(t, sn.Err())
 	assert.Equal(t, 64, sn.CPUs)
@@ -89,7 +90,7 @@ func TestWhatCountsOnALargeHost(t *testing.T) {
 }
 
 func TestFiltersOnALargeHost(t *testing.T) {
-	root := unpack(t, "large_host")
+	root := hosttest.Unpack(t, "large_host")
 	for _, c := range []struct {
 		name                       string
 		change                     func(*Config)
@@ -145,7 +146,7 @@ func TestFiltersOnALargeHost(t *testing.T) {
 }
 
 func TestOldKernel(t *testing.T) {
-	s := openSource(t, config(unpack(t, "old_kernel")))
+	s := openSource(t, config(hosttest.Unpack(t, "old_kernel")))
 	sn := sample(t, s)
 	require.NoError(t, sn.Err())
 	assert.Equal(t, uint64(0), sn.CPU.StealMicros())
@@ -161,7 +162,7 @@ func TestOldKernel(t *testing.T) {
 	dir := filepath.Join(s.cfg.RootPath, "sys/block/sda")
 	require.NoError(t, os.Rename(dir, dir+".gone"))
 	require.NoError(t, os.Mkdir(dir, 0o755))
-	put(t, dir, "dev", "8:0\n")
+	hosttest.Put(t, dir, "dev", "8:0\n")
 	assert.NotEqual(t, birth, sample(t, s).Disks[0].Birth, "another disk under the same name and number")
 }
 
@@ -178,7 +179,7 @@ func TestPartsFailAlone(t *testing.T) {
 	} {
 		for _, garbage := range []string{"\x00\xff\n:\n-1 x\n", "a b c d\n: 1 2\n  eth0: 1\n"} {
 			t.Run(c.file, func(t *testing.T) {
-				s := openSource(t, config(unpack(t, "small_vm")))
+				s := openSource(t, config(hosttest.Unpack(t, "small_vm")))
 				path := filepath.Join(s.cfg.RootPath, c.file)
 				good, err := os.ReadFile(path)
 				require.NoError(t, err)
@@ -214,7 +215,7 @@ func TestPartsFailAlone(t *testing.T) {
 }
 
 func TestSampleWithoutCPU(t *testing.T) {
-	s := openSource(t, config(unpack(t, "small_vm")))
+	s := openSource(t, config(hosttest.Unpack(t, "small_vm")))
 	sample(t, s)
 	require.NoError(t, os.WriteFile(filepath.Join(s.cfg.RootPath, "proc/stat"), []byte("intr 5\n"), 0o600))
 	_, err := s.Sample(t.Context(), reading.Instant{})
@@ -222,7 +223,7 @@ func TestSampleWithoutCPU(t *testing.T) {
 }
 
 func TestWithoutSysfs(t *testing.T) {
-	root := unpack(t, "small_vm")
+	root := hosttest.Unpack(t, "small_vm")
 	require.NoError(t, os.RemoveAll(filepath.Join(root, "sys")))
 	s := openSource(t, config(root))
 	for range 2 {
@@ -236,17 +237,17 @@ func TestWithoutSysfs(t *testing.T) {
 }
 
 func TestNewFails(t *testing.T) {
-	root := unpack(t, "small_vm")
+	root := hosttest.Unpack(t, "small_vm")
 	_, err := New(config(filepath.Join(root, "nothing")))
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, "host::root_path is")
 	require.ErrorContains(t, err, "give the folder")
 
-	put(t, root, "proc/stat", "nonsense\n")
+	hosttest.Put(t, root, "proc/stat", "nonsense\n")
 	_, err = New(config(root))
 	require.ErrorIs(t, err, errFormat)
 
-	root = unpack(t, "small_vm")
+	root = hosttest.Unpack(t, "small_vm")
 	require.NoError(t, os.Remove(filepath.Join(root, "proc/sys/kernel/random/boot_id")))
 	_, err = New(config(root))
 	require.ErrorContains(t, err, "boot id")
@@ -268,7 +269,7 @@ func TestThisMachine(t *testing.T) {
 }
 
 func TestSampleDoesNotAllocate(t *testing.T) {
-	s := openSource(t, config(unpack(t, "large_host")))
+	s := openSource(t, config(hosttest.Unpack(t, "large_host")))
 	sample(t, s)
 	s.processes.walk = false // what is no procfs is walked
 	var r reading.Reading

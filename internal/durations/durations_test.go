@@ -1,0 +1,19 @@
+package durations
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"go.opentelemetry.io/collector/confmap"
+)
+
+func TestCheck(t *testing.T) {
+	conf := confmap.NewFromStringMap(map[string]any{
+		"good": "1h30m", "bad": "soon", "number": 5, "nothing": nil,
+		"nested": map[string]any{"bad": "5 seconds", "good": "5s"},
+	})
+	assert.NoError(t, Check(conf, "good", "number", "nothing", "absent", "nested::good", "nested::absent"))
+	assert.EqualError(t, Check(conf, "bad", "good", "nested::bad"),
+		`bad is "soon": write a number and a unit, such as 500ms, 30s, 5m or 1h30m`+"\n"+
+			`nested::bad is "5 seconds": write a number and a unit, such as 500ms, 30s, 5m or 1h30m`)
+}
