@@ -36,6 +36,7 @@ type vmUsage struct {
 	next  consumer.Metrics
 	clock func() reading.Instant
 	open  func(at reading.Instant) (source, error)
+	newID func() uuid.UUID // mints streams
 
 	telemetry *telemetry
 	outbox    *outbox.Outbox
@@ -52,7 +53,7 @@ func newReceiver(set receiver.Settings, cfg *Config, next consumer.Metrics) (*vm
 	}
 	return &vmUsage{
 		set: set, cfg: cfg, next: next,
-		clock: systemClock,
+		clock: systemClock, newID: uuid.New,
 		open: func(at reading.Instant) (source, error) {
 			return newHostSource(set, cfg, at)
 		},
@@ -81,7 +82,7 @@ func (v *vmUsage) Start(_ context.Context, host component.Host) error {
 	out := &handover{next: v.next, report: report, telemetry: v.telemetry}
 	s := &sampler{
 		cfg: v.cfg, clock: v.clock, source: src,
-		ledger: ledger.New(ledger.Settings{Interval: v.cfg.CollectionInterval, NewID: uuid.New}),
+		ledger: ledger.New(ledger.Settings{Interval: v.cfg.CollectionInterval, NewID: v.newID}),
 		outbox: v.outbox, levels: make(chan levelBatch, 1),
 		telemetry: v.telemetry, health: news,
 	}

@@ -24,6 +24,8 @@ type Chunk struct {
 	size    int64
 	refused int
 	ready   time.Time // not to be offered before
+	as      int64     // the outbox's number of confirmations when it was last refused
+	stuck   bool      // refused again although others were taken in between
 }
 
 // Refused says how often the chunk was refused since it was put.
@@ -34,9 +36,10 @@ type Outbox struct {
 	maxBytes int64
 	wake     chan struct{}
 
-	mu     sync.Mutex
-	chunks []*Chunk // oldest first
-	bytes  int64
+	mu        sync.Mutex
+	chunks    []*Chunk // oldest first
+	bytes     int64
+	confirmed int64
 }
 
 // New returns an empty outbox that holds periods in memory, up to about maxBytes.
@@ -93,7 +96,9 @@ func (o *Outbox) Next(now time.Time) (*Chunk, time.Duration) {
 	return nil, wait
 }
 
-// Confirm removes a chunk that Next returned: the pipeline has taken it.
+// Confirm removes a chunk that Next returned: the pipeline has taken it. So it
+// takes others, too: those that were refused for no reason of their own are
+// offered again at once, oldest first.
 func (o *Outbox) Confirm(c *Chunk) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -101,12 +106,20 @@ func (o *Outbox) Confirm(c *Chunk) {
 		o.chunks = slices.Delete(o.chunks, i, i+1)
 		o.bytes -= c.size
 	}
+	o.confirmed++
+	for _, c := range o.chunks {
+		if !c.stuck {
+			c.ready = time.Time{}
+		}
+	}
 }
 
 // Refuse keeps a chunk that Next returned and does not offer it again before until.
 func (o *Outbox) Refuse(c *Chunk, until time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	c.stuck = c.refused > 0 && o.confirmed > c.as
+	c.as = o.confirmed
 	c.refused++
 	c.ready = until
 }
