@@ -3,6 +3,7 @@ package event
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
 )
@@ -61,7 +62,21 @@ func (o object) bounds(p *usage.Period) {
 		o.fail("sequence", "is %d, want at least 1", sequence)
 	}
 	p.Sequence = uint64(max(sequence, 0)) //nolint:gosec // not negative
+	p.Joined = o.joined(sequence)
 	p.ClockStepped, p.Final = o.flag("clock_stepped"), o.flag("final")
+}
+
+// joined reads a field that is only there when it is more than one.
+func (o object) joined(sequence int64) uint32 {
+	if _, ok := o.fields["joined"]; !ok {
+		return 0
+	}
+	v := o.integer("joined")
+	if most := min(sequence, math.MaxUint32); v < 2 || v > most {
+		o.fail("joined", "is %d, want 2 to %d: the sequence is %d", v, most, sequence)
+		return 0
+	}
+	return uint32(v) //nolint:gosec // at most MaxUint32
 }
 
 // quality reads the exceptions; what is not named was measured all the time. The

@@ -36,6 +36,10 @@ func appendPeriod(dst []byte, p *usage.Period, q *qualities) []byte {
 	dst = appendInt(dst, p.Duration)
 	dst = append(dst, `,"sequence":`...)
 	dst = appendUint(dst, p.Sequence)
+	if p.Joined > 1 {
+		dst = append(dst, `,"joined":`...)
+		dst = appendUint(dst, uint64(p.Joined))
+	}
 	dst = appendQuality(dst, q.worst, q.least)
 	if p.ClockStepped {
 		dst = append(dst, `,"clock_stepped":true`...)

@@ -59,6 +59,7 @@ func (s source) period() *usage.Period {
 		Duration: s.amount(most),
 	}
 	p.Start = s.amount(p.End)
+	p.Joined = uint32(s.amount(int64(min(p.Sequence, math.MaxUint32))))
 	for i := range p.Stream.ID {
 		p.Stream.ID[i] = byte(s.Uint32())
 	}
@@ -119,6 +120,9 @@ func decoded(p *usage.Period) *usage.Period {
 		&d.Instance.UserID, &d.Instance.OrgID, &d.Stream.Source, &d.Stream.HostID, &d.Stream.Run,
 	} {
 		*s = string([]rune(*s))
+	}
+	if d.Joined == 1 {
+		d.Joined = 0 // they mean the same
 	}
 	d.Instance.Labels = slices.Clone(p.Instance.Labels)
 	for i, l := range d.Instance.Labels {

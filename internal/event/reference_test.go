@@ -49,6 +49,7 @@ type refPeriodExact struct {
 	EndNS    int64  `json:"end_ns"`
 	Duration int64  `json:"duration_ns"`
 	Sequence uint64 `json:"sequence"`
+	Joined   uint32 `json:"joined,omitempty"`
 	refQuality
 	Stepped bool    `json:"clock_stepped,omitempty"`
 	Final   bool    `json:"final,omitempty"`
@@ -203,6 +204,9 @@ func (e *refEvent) exact(p *usage.Period) {
 	e.Period.refPeriodExact = &refPeriodExact{
 		StartNS: p.Start, EndNS: p.End, Duration: p.Duration, Sequence: p.Sequence,
 		refQuality: qualityOf(p.WorstQuality(), p.LeastCoverage()), Stepped: p.ClockStepped, Final: p.Final,
+	}
+	if p.Joined > 1 {
+		e.Period.Joined = p.Joined
 	}
 	x := &refExact{}
 	e.refExact = x

@@ -14,6 +14,9 @@ func samples() map[string]*usage.Period {
 		"gap":       gapPeriod(),
 		"recovered": recoveredPeriod(),
 		"bare":      barePeriod(),
+		"joined":    joinedPeriod(),
+		"lost":      lostPeriod(),
+		"ended":     endedPeriod(),
 	}
 }
 
@@ -142,6 +145,45 @@ func recoveredPeriod() *usage.Period {
 	for m := range p.Metered.All() {
 		p.Quality[m], p.Coverage[m] = usage.Recovered, 8264
 	}
+	return p
+}
+
+// joinedPeriod is an hour for which the outbox had no room left.
+func joinedPeriod() *usage.Period {
+	p := hostPeriod()
+	p.Joined = 118
+	p.Start -= 117 * 30e9
+	p.Duration += 117 * 30e9
+	for m := range p.Metered.All() {
+		p.Usage[m] *= 118
+	}
+	for i := range p.Devices {
+		for k := range p.Devices[i].Amounts {
+			p.Devices[i].Amounts[k] *= 118
+		}
+	}
+	return p
+}
+
+// lostPeriod begins the stream that replaces lost state: nothing is known, and
+// no time passes.
+func lostPeriod() *usage.Period {
+	p := hostPeriod()
+	p.Sequence, p.Stream.Start, p.End, p.Duration = 1, p.Start, p.Start, 0
+	p.Usage, p.Totals, p.Devices = usage.Amounts{}, usage.Amounts{}, nil
+	for m := range p.Metered.All() {
+		p.Quality[m], p.Coverage[m] = usage.Gap, 0
+	}
+	p.Stats = [usage.NumUtilizations]usage.Statistic{}
+	return p
+}
+
+// endedPeriod is the end of an instance that went away with its last period.
+func endedPeriod() *usage.Period {
+	p := hostPeriod()
+	p.Final, p.Start, p.Duration = true, p.End, 0
+	p.Usage, p.Devices = usage.Amounts{}, nil
+	p.Stats = [usage.NumUtilizations]usage.Statistic{}
 	return p
 }
 

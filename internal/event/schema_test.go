@@ -139,6 +139,8 @@ func TestSchemaRefuses(t *testing.T) {
 		{"bad quality", `"measured"`, `"good"`, both[1:]},
 		{"coverage over 1", `"coverage":1`, `"coverage":1.000001`, both[1:]},
 		{"sequence 0", `"sequence":120`, `"sequence":0`, both[1:]},
+		{"joined from one", `"sequence":120`, `"sequence":120,"joined":1`, both[1:]},
+		{"joined from a part", `"sequence":120`, `"sequence":120,"joined":2.5`, both[1:]},
 		{"bad id", `"event_id":"`, `"event_id":"x`, both[1:]},
 		{"beyond 64 bits", `"cpu_steal_us":1200`, `"cpu_steal_us":9223372036854775808`, both[1:]},
 		{"fraction in usage", `"cpu_steal_us":1200`, `"cpu_steal_us":1200.5`, both[1:]},

@@ -50,6 +50,7 @@ const (
 	attrFlavor       = "vm.usage.flavor"        // map: see flavorKeys
 	attrClockStepped = "vm.usage.clock_stepped" // bool, only when true
 	attrFinal        = "vm.usage.final"         // bool, only when true
+	attrJoined       = "vm.usage.joined"        // int: how many periods it was joined from, only when more than one
 
 	flavorVCPUs   = "vcpus"
 	flavorMemory  = "memory"

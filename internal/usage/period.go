@@ -118,6 +118,10 @@ type Period struct {
 	Flavor   Flavor
 	Stream   Stream
 	Sequence uint64 // 1 for the first period of a stream, then contiguous
+	// Joined is how many consecutive periods this one was joined from, where that
+	// is more than one; 0 and 1 both mean it is as it was closed. Sequence is that
+	// of the last of them: the period before it has Sequence - max(Joined,1).
+	Joined uint32
 
 	Start    int64 // unix ns, inclusive; the previous period's End
 	End      int64 // unix ns, exclusive; never before Start
@@ -134,6 +138,10 @@ type Period struct {
 	ClockStepped bool // the wall clock was set within the period: End-Start is not Duration
 	Final        bool // the instance is gone: no period follows
 }
+
+// FirstSequence returns the sequence of the first of the periods that p was
+// joined from, which is p's own where it is as it was closed.
+func (p *Period) FirstSequence() uint64 { return p.Sequence - uint64(max(p.Joined, 1)) + 1 }
 
 // WorstQuality returns the worst quality among the meters of the period.
 func (p *Period) WorstQuality() Quality {

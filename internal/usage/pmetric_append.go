@@ -192,6 +192,9 @@ func (w *periodWriter) exceptions(a pcommon.Map) {
 	if p.Final {
 		a.PutBool(attrFinal, true)
 	}
+	if p.Joined > 1 {
+		a.PutInt(attrJoined, int64(p.Joined))
+	}
 }
 
 // appendSum appends a monotonic integer sum for m and returns its points.

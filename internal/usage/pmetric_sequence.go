@@ -46,6 +46,12 @@ func (p *readPeriod) readSequence(dp pmetric.NumberDataPoint) *PeriodError {
 			p.ClockStepped = v.Bool()
 		case attrFinal:
 			p.Final = v.Bool()
+		case attrJoined:
+			most := min(p.Sequence, math.MaxUint32)
+			if v.Type() != pcommon.ValueTypeInt || v.Int() < 2 || uint64(v.Int()) > most {
+				return bad("%s is %s, want an integer of 2 to %d", attrJoined, v.AsString(), most)
+			}
+			p.Joined = uint32(v.Int()) //nolint:gosec // at most MaxUint32
 		}
 	}
 	switch {

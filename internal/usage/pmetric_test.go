@@ -54,6 +54,7 @@ func unusual() *usage.Period {
 	p.Coverage[usage.GPUMemory] = 333_333
 	p.Flavor.GPUs = 2
 	p.ClockStepped, p.Final = true, true
+	p.Joined = uint32(p.Sequence) // the whole stream so far
 	p.End = p.Start
 	p.Instance.UserID, p.Instance.OrgID, p.Instance.Labels = "", "", nil
 	p.Stats = [usage.NumUtilizations]usage.Statistic{usage.GPUUtilization: {Avg: 0, Max: 1_000_000, Valid: true}}
@@ -75,6 +76,42 @@ func TestPeriodsSurviveTheRoundTrip(t *testing.T) {
 		for i := range want {
 			assert.Equal(t, *want[i], got[i])
 		}
+	}
+}
+
+// TestNothingPassed: a stream that replaces lost state begins with a period of
+// no length, and an instance that went away with its last period ends with one.
+func TestNothingPassed(t *testing.T) {
+	lost := usagetest.Host(1)
+	lost.Sequence, lost.End, lost.Duration = 1, lost.Start, 0
+	lost.Usage, lost.Totals, lost.Devices = usage.Amounts{}, usage.Amounts{}, nil
+	for m := range lost.Metered.All() {
+		lost.Quality[m], lost.Coverage[m] = usage.Gap, 0
+	}
+	lost.Stats = [usage.NumUtilizations]usage.Statistic{}
+	ended := usagetest.Host(2)
+	ended.Final, ended.Start, ended.Duration = true, ended.End, 0
+	for i := range ended.Devices {
+		ended.Devices[i].Amounts = [usage.DeviceMeters]int64{}
+	}
+	ended.Usage = usage.Amounts{}
+	got, err := read(t, new(usage.Reader), write(lost, ended))
+	require.NoError(t, err)
+	assert.Equal(t, []usage.Period{*lost, *ended}, got)
+	assert.Equal(t, usage.Gap, got[0].WorstQuality())
+}
+
+func TestJoined(t *testing.T) {
+	p := usagetest.Host(1)
+	for joined, first := range []uint64{p.Sequence, p.Sequence, p.Sequence - 1, p.Sequence - 2} {
+		p.Joined = uint32(joined)
+		assert.Equal(t, first, p.FirstSequence())
+		got, err := read(t, new(usage.Reader), write(p))
+		require.NoError(t, err)
+		require.Len(t, got, 1)
+		assert.Equal(t, first, got[0].FirstSequence())
+		_, written := sequence(write(p)).Attributes().Get("vm.usage.joined")
+		assert.Equal(t, joined > 1, written)
 	}
 }
 
@@ -135,6 +172,19 @@ func TestWhatIsNoPeriodSaysWhy(t *testing.T) {
 		{"sequence a double", usage.ReasonSequence, func(md pmetric.Metrics) { sequence(md).SetDoubleValue(1) }},
 		{"stream no UUID", usage.ReasonSequence, func(md pmetric.Metrics) {
 			sequence(md).Attributes().PutStr("vm.usage.stream", "{6f8f57d1-4d1c-4d2b-a9d6-5a1b1a3c5e77}")
+		}},
+		{"joined from one", usage.ReasonSequence, func(md pmetric.Metrics) {
+			sequence(md).Attributes().PutInt("vm.usage.joined", 1)
+		}},
+		{"joined from more than there were", usage.ReasonSequence, func(md pmetric.Metrics) {
+			sequence(md).Attributes().PutInt("vm.usage.joined", sequence(md).IntValue()+1)
+		}},
+		{"joined from more than 32 bits", usage.ReasonSequence, func(md pmetric.Metrics) {
+			sequence(md).SetIntValue(1 << 40)
+			sequence(md).Attributes().PutInt("vm.usage.joined", 1<<32)
+		}},
+		{"joined a string", usage.ReasonSequence, func(md pmetric.Metrics) {
+			sequence(md).Attributes().PutStr("vm.usage.joined", "2")
 		}},
 		{"no number of points", usage.ReasonSequence, func(md pmetric.Metrics) {
 			sequence(md).Attributes().Remove("vm.usage.points")
