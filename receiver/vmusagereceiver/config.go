@@ -31,8 +31,13 @@ type Config struct {
 	Jitter time.Duration `mapstructure:"jitter"`
 	// Instance says which machine this is and whose.
 	Instance InstanceConfig `mapstructure:"instance"`
+	// Storage names the storage extension that keeps ledger and outbox; without
+	// one they are in memory.
+	Storage *component.ID `mapstructure:"storage"`
 	// Outbox bounds the closed periods that wait for their confirmation.
 	Outbox OutboxConfig `mapstructure:"outbox"`
+	// Window bounds the samples that are kept of late.
+	Window WindowConfig `mapstructure:"window"`
 	// Host meters the machine that the collector runs on.
 	Host configoptional.Optional[host.Config] `mapstructure:"host"`
 
@@ -50,12 +55,25 @@ type InstanceConfig struct {
 
 // OutboxConfig bounds the outbox.
 type OutboxConfig struct {
+	// MaxBytes is how large it may grow. Past it periods are joined into longer
+	// ones, and what still does not fit is given up, oldest first.
+	MaxBytes int64 `mapstructure:"max_bytes"`
+	// MaxAge is after how long periods that wait are joined by the hour; 0 is never.
+	MaxAge time.Duration `mapstructure:"max_age"`
+}
+
+// WindowConfig bounds the sliding window, which feeds vm.window.utilization.
+type WindowConfig struct {
+	// Periods is how many closed periods are kept beside the open one.
+	Periods int `mapstructure:"periods"`
+	// MaxBytes bounds the samples of all instances together.
 	MaxBytes int64 `mapstructure:"max_bytes"`
 }
 
 const (
 	minInterval  = 100 * time.Millisecond
 	minOutbox    = 64 << 10
+	maxPeriods   = 10_000 // of the window
 	maxLabels    = 64
 	maxIDLength  = 255
 	maxLabelText = 1024
@@ -68,7 +86,7 @@ var (
 
 // Unmarshal names durations that are none by key and value.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	if err := durations.Check(conf, "collection_interval", "period", "jitter", "host::filesystems::timeout"); err != nil {
+	if err := durations.Check(conf, "collection_interval", "period", "jitter", "outbox::max_age", "host::filesystems::timeout"); err != nil {
 		return err
 	}
 	return conf.Unmarshal(c)
@@ -79,7 +97,8 @@ func createDefaultConfig() component.Config {
 		CollectionInterval:   10 * time.Second,
 		Period:               30 * time.Second,
 		Jitter:               2 * time.Second,
-		Outbox:               OutboxConfig{MaxBytes: 64 << 20},
+		Outbox:               OutboxConfig{MaxBytes: 1 << 30, MaxAge: 7 * 24 * time.Hour},
+		Window:               WindowConfig{Periods: 1, MaxBytes: 16 << 20},
 		Host:                 configoptional.Default(host.DefaultConfig()),
 		MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig(),
 	}
@@ -109,6 +128,15 @@ func (c *Config) Validate() error {
 	}
 	if c.Outbox.MaxBytes < minOutbox {
 		fail("outbox::max_bytes is %d: it must be at least %d", c.Outbox.MaxBytes, minOutbox)
+	}
+	if c.Outbox.MaxAge < 0 {
+		fail("outbox::max_age is %v: it must be positive, such as 168h, or 0 for never", c.Outbox.MaxAge)
+	}
+	if c.Window.Periods < 0 || c.Window.Periods > maxPeriods {
+		fail("window::periods is %d: it must be 0 to %d", c.Window.Periods, maxPeriods)
+	}
+	if c.Window.MaxBytes < 0 {
+		fail("window::max_bytes is %d: it must be 0, for no window, or more", c.Window.MaxBytes)
 	}
 	return errors.Join(append(errs, c.Instance.validate())...)
 }

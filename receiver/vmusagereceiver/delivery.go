@@ -2,6 +2,7 @@ package vmusagereceiver
 
 import (
 	"context"
+	"errors"
 	"hash/fnv"
 	"math/rand/v2"
 	"time"
@@ -23,10 +24,11 @@ const (
 // delivery offers closed periods until the pipeline takes them.
 type delivery struct {
 	*handover
-	outbox *outbox.Outbox
-	health *health.Reporter
-	clock  func() reading.Instant
-	jitter time.Duration // see Config.Jitter
+	outbox  *outbox.Outbox
+	durable bool // what is not confirmed is offered by the next process
+	health  *health.Reporter
+	clock   func() reading.Instant
+	jitter  time.Duration // see Config.Jitter
 
 	failures int // in a row
 }
@@ -42,14 +44,18 @@ func jitterOf(host string, jitter time.Duration) time.Duration {
 }
 
 // run offers until the sampler is done (an offer under way is then cancelled),
-// and then once more what is left.
-func (d *delivery) run(sampling context.Context) {
+// and then, when the keeper has ended, too, once more what is left.
+func (d *delivery) run(sampling, keeping context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-sampling.Done():
-			d.flush()
+			select {
+			case <-keeping.Done():
+				d.flush()
+			case <-time.After(flushTimeout): // the storage hangs
+			}
 			return
 		case <-d.outbox.Wake():
 			// Closed just now. In a backoff the timer decides, not the news.
@@ -86,12 +92,16 @@ func (d *delivery) offerAll(ctx context.Context) time.Duration {
 func (d *delivery) offer(ctx context.Context, c *outbox.Chunk, timeout time.Duration) bool {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	md := pmetric.NewMetrics()
-	md.ResourceMetrics().EnsureCapacity(len(c.Periods))
-	for i := range c.Periods {
-		usage.AppendPeriod(md.ResourceMetrics(), &c.Periods[i])
+	periods, err := d.outbox.Load(ctx, c)
+	if err != nil {
+		return d.unreadable(c, err)
 	}
-	err := d.give(ctx, md, md.DataPointCount())
+	md := pmetric.NewMetrics()
+	md.ResourceMetrics().EnsureCapacity(len(periods))
+	for i := range periods {
+		usage.AppendPeriod(md.ResourceMetrics(), &periods[i])
+	}
+	err = d.give(ctx, md, md.DataPointCount())
 	if err != nil {
 		d.health.Report("delivery", err)
 		d.telemetry.offers(ctx, "refused")
@@ -104,8 +114,20 @@ func (d *delivery) offer(ctx context.Context, c *outbox.Chunk, timeout time.Dura
 	return true
 }
 
+// unreadable tells of a chunk that the storage does not give back. One that is
+// damaged is gone; any other is tried again.
+func (d *delivery) unreadable(c *outbox.Chunk, err error) bool {
+	if errors.Is(err, outbox.ErrDamaged) {
+		d.telemetry.logger.Error("closed periods in the storage are damaged and their usage is lost; the value was set aside under corrupt/", zap.Error(err))
+		return true
+	}
+	d.health.Report("delivery", err)
+	d.outbox.Refuse(c, wall(d.clock()).Add(backoff(c.Refused()+1)))
+	return false
+}
+
 // flush offers every chunk that is left once, within flushTimeout, and says
-// what remains: with the ledger in memory that usage is lost.
+// what remains.
 func (d *delivery) flush() {
 	deadline := time.Now().Add(flushTimeout)
 	for {
@@ -115,17 +137,25 @@ func (d *delivery) flush() {
 			return
 		}
 		if left <= 0 || !d.offer(context.Background(), chunk, left) {
-			s := d.outbox.State()
-			d.telemetry.logger.Error("usage was closed but not confirmed when the collector ended, and is lost",
-				zap.Int("periods", s.Periods), zap.Time("oldest", time.Unix(0, s.Oldest)))
+			d.tellLeft()
 			return
 		}
 	}
 }
 
+func (d *delivery) tellLeft() {
+	s := d.outbox.State()
+	fields := []zap.Field{zap.Int("periods", s.Periods), zap.Time("oldest", time.Unix(0, s.Oldest))}
+	if d.durable {
+		d.telemetry.logger.Info("usage was not confirmed when the collector ended; it is in the storage and offered again at the next start", fields...)
+		return
+	}
+	d.telemetry.logger.Error("usage was closed but not confirmed when the collector ended, and is lost", fields...)
+}
+
 // backoff grows with failures and is spread, so that a fleet does not return
 // all at once.
 func backoff(failures int) time.Duration {
-	d := min(minBackoff<<min(failures-1, 10), maxBackoff)
+	d := min(minBackoff<<min(max(failures-1, 0), 10), maxBackoff)
 	return d/2 + rand.N(d/2) //nolint:gosec // spreads load, keeps no secret
 }

@@ -2,6 +2,7 @@ package vmusagereceiver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -15,21 +16,21 @@ import (
 
 	"github.com/vmusage/otelcol-vmusage/internal/health"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/ledger"
-	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/outbox"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/window"
 )
 
 // transport is what the collector's own receiver metrics call the way in.
 const transport = "local"
 
-// vmUsage runs three goroutines that never wait for each other:
+// vmUsage runs four goroutines that never wait for each other:
 //
-//	sampler --(latest levels, or skipped)--> levels  --> next
+//	sampler --(latest levels, or skipped)--------------------> levels --> next
 //	   |
-//	   +----(outbox)-----------------------> usage   --> next
+//	   +----(outbox)--> keeper --(storage, then outbox)------> usage  --> next
 //
-// Only the sampler touches the source and the ledger; the outbox is the one
-// thing that it shares with the hand-over of usage.
+// Only the sampler touches the source, the ledger and the window; the outbox is
+// the one thing that it shares with the keeper and the hand-over of usage.
 type vmUsage struct {
 	set   receiver.Settings
 	cfg   *Config
@@ -39,7 +40,8 @@ type vmUsage struct {
 	newID func() uuid.UUID // mints streams
 
 	telemetry *telemetry
-	outbox    *outbox.Outbox
+	state     *state
+	keeper    *keeper
 
 	stop     context.CancelFunc // ends the sampler
 	sampling sync.WaitGroup
@@ -58,13 +60,13 @@ func newReceiver(set receiver.Settings, cfg *Config, next consumer.Metrics) (*vm
 			return newHostSource(set, cfg, at)
 		},
 		telemetry: t,
-		outbox:    outbox.New(cfg.Outbox.MaxBytes),
 	}, nil
 }
 
-// Start opens the source and takes the first reading, which is where the first
-// period begins.
-func (v *vmUsage) Start(_ context.Context, host component.Host) error {
+// Start opens the storage and the source, and goes on where the last run ended.
+// The first reading closes what the counters bridged since, or is where the
+// first period begins.
+func (v *vmUsage) Start(ctx context.Context, host component.Host) error {
 	src, err := v.open(v.clock())
 	if err != nil {
 		return fmt.Errorf("vm_usage cannot meter this machine: %w", err)
@@ -73,43 +75,65 @@ func (v *vmUsage) Start(_ context.Context, host component.Host) error {
 		ReceiverID: v.set.ID, Transport: transport, ReceiverCreateSettings: v.set,
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, src.Close())
 	}
-	v.telemetry.logger.Info("metering in memory: usage that is not confirmed when the collector ends is lost",
-		zap.String("source", src.Name()), zap.Duration("period", v.cfg.Period), zap.Duration("collection_interval", v.cfg.CollectionInterval))
+	win := window.New(window.Settings{
+		Interval: v.cfg.CollectionInterval, Period: v.cfg.Period,
+		Periods: v.cfg.Window.Periods, MaxBytes: v.cfg.Window.MaxBytes,
+	})
+	v.state, err = v.openState(ctx, host, ledger.Settings{Interval: v.cfg.CollectionInterval, NewID: v.newID, Sampled: win.Add})
+	if err != nil {
+		return errors.Join(err, src.Close())
+	}
+	v.telemetry.logger.Info("metering", zap.String("source", src.Name()),
+		zap.Duration("period", v.cfg.Period), zap.Duration("collection_interval", v.cfg.CollectionInterval))
 
 	news := health.New(v.set.Logger, host)
 	out := &handover{next: v.next, report: report, telemetry: v.telemetry}
 	s := &sampler{
 		cfg: v.cfg, clock: v.clock, source: src,
-		ledger: ledger.New(ledger.Settings{Interval: v.cfg.CollectionInterval, NewID: v.newID}),
-		outbox: v.outbox, levels: make(chan levelBatch, 1),
-		telemetry: v.telemetry, health: news,
+		ledger: v.state.ledger, window: win, outbox: v.state.outbox, durable: v.state.marker != nil,
+		levels: make(chan levelBatch, 1), telemetry: v.telemetry, health: news,
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	v.keeper = &keeper{outbox: v.state.outbox, marker: v.state.marker, telemetry: v.telemetry, health: news}
+	samplerCtx, stop := context.WithCancel(context.Background())
 	v.stop = stop
 	sampling, done := context.WithCancel(context.Background())
 	v.sampling.Go(func() {
 		defer done()
-		s.run(ctx)
+		s.run(samplerCtx)
+	})
+	kept, keeping := context.WithCancel(context.Background())
+	v.handing.Go(func() {
+		defer keeping()
+		v.keeper.run(sampling)
 	})
 	name, _ := os.Hostname() // without a name all share one delay
-	d := &delivery{handover: out, outbox: v.outbox, health: news, clock: v.clock, jitter: jitterOf(name, v.cfg.Jitter)}
+	d := &delivery{
+		handover: out, outbox: v.state.outbox, durable: v.state.marker != nil,
+		health: news, clock: v.clock, jitter: jitterOf(name, v.cfg.Jitter),
+	}
 	v.handing.Go(func() { out.levels(s.levels) })
-	v.handing.Go(func() { d.run(sampling) })
+	v.handing.Go(func() { d.run(sampling, kept) })
 	return nil
 }
 
 // Shutdown takes a last reading, closes the open period, offers what waits for
-// as long as ctx and a few seconds allow, and returns when all has ended. It
-// may be called before Start and more than once.
-func (v *vmUsage) Shutdown(context.Context) error {
+// a few seconds, and returns when all has ended. What is not confirmed then
+// stays in the storage. It may be called before Start and more than once.
+func (v *vmUsage) Shutdown(ctx context.Context) error {
 	if v.stop == nil {
 		return nil
 	}
 	v.stop()
 	v.sampling.Wait()
 	v.handing.Wait()
+	if v.state == nil {
+		return nil
+	}
+	_ = v.keeper.flush() // forgets what was confirmed last; otherwise it is offered again
+	err := v.state.close(ctx)
+	v.state = nil
 	v.telemetry.shutdown()
-	return nil
+	return err
 }

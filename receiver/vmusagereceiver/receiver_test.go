@@ -83,7 +83,7 @@ func TestWhatIsRefusedIsOfferedAgain(t *testing.T) {
 		synctest.Wait()
 		assert.Empty(t, p.periods())
 		assert.Less(t, offers.Load(), int32(60), "offers back off")
-		assert.Equal(t, 10, v.outbox.State().Periods)
+		assert.Equal(t, 10, v.state.outbox.State().Periods)
 		down.Store(false)
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -93,7 +93,7 @@ func TestWhatIsRefusedIsOfferedAgain(t *testing.T) {
 			assert.EqualValues(t, i+1, ps[i].Sequence, "oldest first")
 		}
 		assert.EqualValues(t, 3, ps[0].Sequence+ps[1].Sequence)
-		assert.Zero(t, v.outbox.State().Periods)
+		assert.Zero(t, v.state.outbox.State().Periods)
 		require.NoError(t, v.Shutdown(t.Context()))
 	})
 }
@@ -109,7 +109,7 @@ func TestNothingWaitsForAnotherPart(t *testing.T) {
 			synctest.Wait()
 			assert.Len(t, src.samples, 13)
 			assert.Equal(t, 13, p.levelBatches())
-			assert.Equal(t, 4, v.outbox.State().Periods)
+			assert.Equal(t, 4, v.state.outbox.State().Periods)
 			began := time.Now()
 			require.NoError(t, v.Shutdown(t.Context()))
 			assert.LessOrEqual(t, time.Since(began), 2*flushTimeout)

@@ -2,9 +2,10 @@ package vmusagereceiver
 
 import (
 	"context"
-	"fmt"
+	"strings"
 	"time"
 
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.uber.org/zap"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/outbox"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/tick"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/window"
 )
 
 // A sampler reads the counters at wall-clock-aligned ticks, closes periods, and
@@ -23,13 +25,17 @@ type sampler struct {
 	clock     func() reading.Instant
 	source    source
 	ledger    *ledger.Ledger
+	window    *window.Window
 	outbox    *outbox.Outbox
+	durable   bool // the outbox writes the ledger's checkpoints
+	snapshot  ledger.Snapshot
 	levels    chan levelBatch
 	telemetry *telemetry
 	health    *health.Reporter
 
-	period int64 // number of the period that the last tick lay in
-	last   int64 // CLOCK_BOOTTIME ns of the last tick
+	period int64  // number of the period that the last tick lay in
+	last   int64  // CLOCK_BOOTTIME ns of the last tick
+	bootID string // of the machine, as the source says
 }
 
 // A levelBatch is the levels of one sample.
@@ -81,6 +87,7 @@ func (s *sampler) tick(ctx context.Context) {
 	if p := tick.Index(wall(now), s.cfg.Period); p != s.period {
 		s.period = p
 		s.ledger.Due()
+		s.window.Prune(now.Wall)
 	}
 	s.sample(ctx)
 }
@@ -93,6 +100,7 @@ func (s *sampler) sample(ctx context.Context) {
 	visited := 0
 	err := s.source.Sample(ctx, at, func(i sampled) {
 		visited++
+		s.bootID = i.Reading().At.BootID
 		s.ledger.Observe(i.Reading())
 		s.appendLevels(md, i)
 	})
@@ -108,18 +116,25 @@ func (s *sampler) sample(ctx context.Context) {
 	}
 	s.telemetry.samples(ctx, s.source, outcome, 1)
 	s.health.Report("source "+s.source.Name(), err)
-
-	if closed := s.ledger.Take(); len(closed) > 0 {
-		if dropped := s.outbox.Put(closed); dropped > 0 {
-			s.telemetry.dropped(ctx, dropped)
-			s.health.Report("outbox", fmt.Errorf("it is full and %d periods are lost: raise outbox::max_bytes (%d)", dropped, s.cfg.Outbox.MaxBytes))
-		} else {
-			s.health.Report("outbox", nil)
-		}
-	}
-	s.telemetry.ledger(ctx, s.ledger.Counts())
+	at.BootID = s.bootID
+	s.ledger.EndScan(s.source.Name(), at, err == nil)
+	s.keep()
+	s.telemetry.ledger(ctx, s.ledger)
+	s.telemetry.window(ctx, s.window)
 	s.telemetry.outbox(ctx, s.outbox.State(), at.Wall)
 	s.offerLevels(ctx, md)
+}
+
+// keep leaves what was closed, and what the ledger then knows, to the keeper.
+func (s *sampler) keep() {
+	closed, changed := s.ledger.Take()
+	if !changed {
+		return
+	}
+	if s.durable {
+		s.ledger.Snapshot(&s.snapshot)
+	}
+	s.snapshot.Shards = s.outbox.Put(closed, s.snapshot.Shards)
 }
 
 // appendLevels writes the levels of one instance and its running totals.
@@ -131,8 +146,40 @@ func (s *sampler) appendLevels(md pmetric.Metrics, i sampled) {
 	sm.Scope().SetName(usage.Scope)
 	sm.Metrics().EnsureCapacity(48)
 	i.AppendLevels(sm.Metrics())
+	s.appendWindow(sm.Metrics(), r)
 	if metered, totals, start, ok := s.ledger.Metered(r.Instance.ID); ok {
 		usage.AppendMetered(sm.Metrics(), metered, totals, start, r.At.Wall)
+	}
+}
+
+// appendWindow writes what was used over the sliding window, where that is wanted.
+func (s *sampler) appendWindow(ms pmetric.MetricSlice, r *reading.Reading) {
+	if !s.cfg.MetricsBuilderConfig.Metrics.VMWindowUtilization.Enabled {
+		return
+	}
+	dps := pmetric.NewNumberDataPointSlice()
+	for u, stat := range s.window.Statistics(r.Instance.ID) {
+		if !stat.Valid {
+			continue
+		}
+		resource, _, _ := strings.Cut(usage.Utilization(u).String(), ".") //nolint:gosec // an index
+		for _, v := range [...]struct {
+			name string
+			ppm  int64
+		}{{"avg", stat.Avg}, {"max", stat.Max}} {
+			dp := dps.AppendEmpty()
+			dp.SetTimestamp(pcommon.Timestamp(r.At.Wall)) //nolint:gosec // after 1970
+			dp.SetDoubleValue(float64(v.ppm) / usage.FullCoverage)
+			dp.Attributes().PutStr("vm.window.resource", resource)
+			dp.Attributes().PutStr("vm.window.statistic", v.name)
+		}
+	}
+	if dps.Len() > 0 {
+		m := ms.AppendEmpty()
+		m.SetName("vm.window.utilization")
+		m.SetDescription("Time-weighted average and maximum of a utilization over the sliding window.")
+		m.SetUnit("1")
+		dps.MoveAndAppendTo(m.SetEmptyGauge().DataPoints())
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/vmusage/otelcol-vmusage/internal/health"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/ledger"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/outbox"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/window"
 )
 
 // NewScrape returns what the receiver does at each tick, without the ticks: it
@@ -26,10 +27,13 @@ func NewScrape(set receiver.Settings, cfg component.Config) (func(context.Contex
 	if err != nil {
 		return nil, err
 	}
+	win := window.New(window.Settings{
+		Interval: conf.CollectionInterval, Period: conf.Period, Periods: conf.Window.Periods, MaxBytes: conf.Window.MaxBytes,
+	})
 	s := &sampler{
-		cfg: conf, clock: systemClock, source: src,
-		ledger: ledger.New(ledger.Settings{Interval: conf.CollectionInterval, NewID: uuid.New}),
-		outbox: outbox.New(conf.Outbox.MaxBytes), levels: make(chan levelBatch, 1),
+		cfg: conf, clock: systemClock, source: src, window: win,
+		ledger: ledger.New(ledger.Settings{Interval: conf.CollectionInterval, NewID: uuid.New, Sampled: win.Add}),
+		outbox: outbox.New(outbox.Settings{MaxBytes: conf.Outbox.MaxBytes}), levels: make(chan levelBatch, 1),
 		telemetry: t, health: health.New(set.Logger, nil),
 	}
 	return func(ctx context.Context) pmetric.Metrics {

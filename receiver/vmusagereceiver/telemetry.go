@@ -13,6 +13,7 @@ import (
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/ledger"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/metadata"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/outbox"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/window"
 )
 
 // telemetry is what the receiver tells about itself.
@@ -49,12 +50,32 @@ func (t *telemetry) offers(ctx context.Context, outcome string) {
 	t.builder.ReceiverVMUsageOffers.Add(ctx, 1, with("outcome", outcome))
 }
 
-func (t *telemetry) dropped(ctx context.Context, periods int) {
-	t.builder.ReceiverVMUsageOutboxDropped.Add(ctx, int64(periods))
+// checkpoint tells of one batch of the storage, or of the memory that stands for it.
+func (t *telemetry) checkpoint(ctx context.Context, took time.Duration, err error) {
+	t.builder.ReceiverVMUsageCheckpointDuration.Record(ctx, took.Seconds())
+	if err != nil {
+		t.builder.ReceiverVMUsageCheckpointFailures.Add(ctx, 1)
+	}
+}
+
+// outboxCounts adds what the outbox did since before.
+func (t *telemetry) outboxCounts(ctx context.Context, now, before outbox.Counts) {
+	t.builder.ReceiverVMUsageOutboxDropped.Add(ctx, now.Dropped-before.Dropped)
+	t.builder.ReceiverVMUsageOutboxJoined.Add(ctx, now.Joined-before.Joined)
+	t.builder.ReceiverVMUsageOutboxDamaged.Add(ctx, now.Damaged-before.Damaged)
+}
+
+func (t *telemetry) window(ctx context.Context, w *window.Window) {
+	samples, bytes := w.Size()
+	t.builder.ReceiverVMUsageWindowSamples.Record(ctx, int64(samples))
+	t.builder.ReceiverVMUsageWindowSize.Record(ctx, bytes)
 }
 
 // ledger adds what the ledger did since the last call; only the sampler calls it.
-func (t *telemetry) ledger(ctx context.Context, c ledger.Counts) {
+func (t *telemetry) ledger(ctx context.Context, l *ledger.Ledger) {
+	c := l.Counts()
+	t.builder.ReceiverVMUsageInstances.Record(ctx, int64(l.Instances()))
+	t.builder.ReceiverVMUsageClockSteps.Add(ctx, c.ClockSteps-t.counted.ClockSteps)
 	t.builder.ReceiverVMUsageStreams.Add(ctx, c.Streams-t.counted.Streams)
 	t.builder.ReceiverVMUsageAnomalies.Add(ctx, c.Anomalies-t.counted.Anomalies)
 	for q := range usage.NumQualities {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -15,7 +16,7 @@ type account struct {
 	began reading.Instant // of the open period
 	last  reading.Instant // of the last reading
 	due   bool            // close the period at the next reading
-	lost  bool            // the run changed since the last reading: nobody saw what lies between
+	seen  bool            // in the scan at hand
 
 	counters []counter
 	scanned  usage.MeterSet // classes that were fully scanned at least once: what is new in them was born since
@@ -67,33 +68,24 @@ func (a *account) identify(r *reading.Reading) {
 }
 
 // advance accounts for the time from the last reading to this one.
-func (a *account) advance(r *reading.Reading, interval int64, counts *Counts) {
-	now := r.At.Boot
+func (a *account) advance(r *reading.Reading, set *Settings, counts *Counts) {
+	interval := set.Interval.Nanoseconds()
 	if r.At.BootID != a.last.BootID {
 		a.rebase(r)
 	}
+	now := r.At.Boot
 	if now <= a.last.Boot {
 		return // no time has passed: there is nothing to account for
 	}
 	dt := now - a.last.Boot
-	before := a.open.Usage
-
-	if a.lost {
-		a.markAll(usage.Gap, groupMemory, groupStorage)
-		a.markAll(usage.Recovered, groupRun, groupCPU, groupDisk, groupInterface, groupGPU)
-		for g := range a.groups {
-			a.groups[g] = now
-		}
-	} else {
-		a.hold(r, interval)
-	}
+	before := a.open.Usage[usage.CPUTime]
+	a.hold(r, interval)
 	a.count(r, interval, counts)
-	if !a.lost && dt <= holds*interval {
-		a.stats.sample(dt, a, r, &before)
+	if dt <= holds*interval {
+		a.sampled(r, dt, before, set)
 	}
 	a.levels = r.Levels
 	a.last = r.At
-	a.lost = false
 }
 
 // rebase moves everything kept in CLOCK_BOOTTIME onto the clock of a new boot,
@@ -165,20 +157,23 @@ func (a *account) mark(g group, q usage.Quality) {
 	}
 }
 
-func (a *account) markAll(q usage.Quality, gs ...group) {
-	for _, g := range gs {
+// markAll lowers the quality of every meter.
+func (a *account) markAll(q usage.Quality) {
+	for g := range numGroups {
 		a.mark(g, q)
 	}
 }
 
-// close ends the open period at the last reading and opens the next one there.
-// It reports false where no time has passed since the period began.
-func (a *account) close() (usage.Period, bool) {
-	a.due = false
-	length := a.last.Boot - a.began.Boot
-	if length <= 0 {
-		return usage.Period{}, false
+// accountedTo says that nothing before that instant is left to be accounted for.
+func (a *account) accountedTo(boot int64) {
+	for g := range a.groups {
+		a.groups[g] = boot
 	}
+}
+
+// finish ends the open period at the last reading and opens the next one there.
+func (a *account) finish() usage.Period {
+	length := a.last.Boot - a.began.Boot
 	a.open.Sequence++
 	for m := range a.open.Totals {
 		a.open.Totals[m] += a.open.Usage[m]
@@ -191,7 +186,7 @@ func (a *account) close() (usage.Period, bool) {
 	p.Devices = a.devices()
 	a.stats.finish(&p)
 	for m := range p.Metered.All() {
-		p.Coverage[m] = int32(min(a.covered[groupOf(m)], length) * usage.FullCoverage / length) //nolint:gosec // at most FullCoverage
+		p.Coverage[m] = coverage(a.covered[groupOf(m)], length)
 	}
 
 	a.began = a.last
@@ -200,7 +195,17 @@ func (a *account) close() (usage.Period, bool) {
 	a.open.Quality = [usage.NumMeters]usage.Quality{}
 	a.covered = [numGroups]int64{}
 	a.stats = statistics{}
-	return p, true
+	return p
+}
+
+// coverage is the share of a period that was sampled; of one without length nothing was.
+func coverage(covered, length int64) int32 {
+	if length <= 0 {
+		return 0
+	}
+	hi, lo := bits.Mul64(uint64(min(covered, length)), usage.FullCoverage)
+	q, _ := bits.Div64(hi, lo, uint64(length)) // covered <= length, so that it fits
+	return int32(q)                            //nolint:gosec // at most FullCoverage
 }
 
 // stepped reports whether labels and length differ by more than slewing can

@@ -13,6 +13,13 @@ import (
 type Settings struct {
 	Interval time.Duration    // at which instances are sampled
 	NewID    func() uuid.UUID // mints streams: uuid.New, or something a test can foresee
+	// Lost says that there was state and it is gone, in whole or in part: the
+	// stream of what is seen for the first time, in the first scan of its source,
+	// begins with a gap.
+	Lost bool
+	// Sampled is told what each instance used, in millionths of what it has, and
+	// for how many ns; nil where nobody wants to know.
+	Sampled func(id string, at reading.Instant, dt int64, ppm [usage.NumUtilizations]int64)
 }
 
 // holds is for how many intervals a level holds without a new sample. After
@@ -23,20 +30,27 @@ const holds = 3
 type Ledger struct {
 	settings Settings
 	accounts map[string]*account
+	scans    map[string]reading.Instant // by source: when all its instances were last enumerated
+	scanned  map[string]bool            // sources that were enumerated since the ledger was made
 	closed   []usage.Period
+	changed  bool // since the last Take: a stream was minted, ended or closed a period
 	counts   Counts
 }
 
 // Counts says what the ledger did since it was made, for self-telemetry.
 type Counts struct {
-	Streams   int64 // minted
-	Anomalies int64 // counter values that were held
-	Periods   [usage.NumQualities]int64
+	Streams    int64 // minted
+	Anomalies  int64 // counter values that were held
+	ClockSteps int64 // periods within which the wall clock was set
+	Periods    [usage.NumQualities]int64
 }
 
 // New returns an empty ledger.
 func New(s Settings) *Ledger {
-	return &Ledger{settings: s, accounts: map[string]*account{}}
+	return &Ledger{
+		settings: s, accounts: map[string]*account{},
+		scans: map[string]reading.Instant{}, scanned: map[string]bool{},
+	}
 }
 
 // Observe adds one reading. Readings of an instance are given in the order in
@@ -44,22 +58,41 @@ func New(s Settings) *Ledger {
 func (l *Ledger) Observe(r *reading.Reading) {
 	a, known := l.accounts[r.Instance.ID]
 	if !known {
-		l.accounts[r.Instance.ID] = l.open(r)
-		return
+		a = l.open(r)
+		l.accounts[r.Instance.ID] = a
+	} else {
+		if r.Run != a.open.Stream.Run {
+			l.restart(a, r)
+		}
+		l.advance(a, r)
+		if a.due || r.Flavor.VCPUs != a.open.Flavor.VCPUs || r.Flavor.MemoryBytes != a.open.Flavor.MemoryBytes ||
+			r.Flavor.GPUs != a.open.Flavor.GPUs || !a.open.Instance.Equal(r.Instance) {
+			l.close(a)
+		}
+		a.identify(r)
 	}
-	if r.Run != a.open.Stream.Run {
-		// The period of the old run ends where it was last seen alive. What the
-		// new run's counters say since their birth belongs to the next period.
-		l.close(a)
-		a.open.Stream.Run = r.Run
-		a.lost = true
+	a.seen = true
+}
+
+// EndScan says that the source has visited every instance that it could at that
+// instant. Where complete, those that it did not visit are gone: their last
+// period ends at their last reading, is marked final, and closes the stream.
+func (l *Ledger) EndScan(source string, at reading.Instant, complete bool) {
+	for id, a := range l.accounts {
+		if a.open.Stream.Source != source {
+			continue
+		}
+		if complete && !a.seen {
+			p := a.finish()
+			p.Final = true
+			l.keep(p)
+			delete(l.accounts, id)
+		}
+		a.seen = false
 	}
-	a.advance(r, l.settings.Interval.Nanoseconds(), &l.counts)
-	if a.due || r.Flavor.VCPUs != a.open.Flavor.VCPUs || r.Flavor.MemoryBytes != a.open.Flavor.MemoryBytes ||
-		r.Flavor.GPUs != a.open.Flavor.GPUs || !a.open.Instance.Equal(r.Instance) {
-		l.close(a)
+	if complete {
+		l.scans[source], l.scanned[source] = at, true
 	}
-	a.identify(r)
 }
 
 // Due asks for every open period to be closed by the next reading of its instance.
@@ -70,11 +103,12 @@ func (l *Ledger) Due() {
 }
 
 // Take returns the periods closed since the last Take, in the order in which
-// they were closed. They are the caller's.
-func (l *Ledger) Take() []usage.Period {
-	closed := l.closed
-	l.closed = nil
-	return closed
+// they were closed; they are the caller's. It reports whether the ledger is
+// worth a checkpoint: whether anything began or ended since.
+func (l *Ledger) Take() (closed []usage.Period, changed bool) {
+	closed, changed = l.closed, l.changed
+	l.closed, l.changed = nil, false
+	return closed, changed
 }
 
 // Counts returns what the ledger did so far.
@@ -94,33 +128,23 @@ func (l *Ledger) Metered(id string) (metered usage.MeterSet, totals *usage.Amoun
 	return a.open.Metered, &a.open.Totals, a.open.Stream.Start, true
 }
 
-// open makes the account of an instance that was not known: a new stream whose
-// first period starts at this reading, with the reading's values as its base.
-func (l *Ledger) open(r *reading.Reading) *account {
-	l.counts.Streams++
-	a := &account{last: r.At, began: r.At}
-	a.open.Stream = usage.Stream{
-		ID:     l.settings.NewID(),
-		Source: r.Source,
-		HostID: r.Instance.HostID,
-		Run:    r.Run,
-		Start:  r.At.Wall,
-	}
-	a.open.Start = r.At.Wall
-	for g := range a.groups {
-		a.groups[g] = r.At.Boot
-	}
-	for i := range r.Counters {
-		a.counters = append(a.counters, a.firstSight(&r.Counters[i]))
-	}
-	a.levels = r.Levels
-	a.identify(r)
-	return a
+func (l *Ledger) advance(a *account, r *reading.Reading) {
+	a.advance(r, &l.settings, &l.counts)
 }
 
+// close ends the open period at the last reading, where any time has passed.
 func (l *Ledger) close(a *account) {
-	if p, ok := a.close(); ok {
-		l.counts.Periods[p.WorstQuality()]++
-		l.closed = append(l.closed, p)
+	a.due = false
+	if a.last.Boot > a.began.Boot {
+		l.keep(a.finish())
 	}
+}
+
+func (l *Ledger) keep(p usage.Period) {
+	l.counts.Periods[p.WorstQuality()]++
+	if p.ClockStepped {
+		l.counts.ClockSteps++
+	}
+	l.closed = append(l.closed, p)
+	l.changed = true
 }

@@ -77,6 +77,11 @@ func (m *machine) read() *reading.Reading {
 	return &m.Reading
 }
 
+func taken(l *Ledger) []usage.Period {
+	ps, _ := l.Take()
+	return ps
+}
+
 func newLedger() *Ledger {
 	n := byte(0)
 	return New(Settings{Interval: 10 * time.Second, NewID: func() uuid.UUID { n++; return uuid.UUID{15: n} }})
@@ -87,7 +92,7 @@ func closeWith(t *testing.T, l *Ledger, m *machine) usage.Period {
 	t.Helper()
 	l.Due()
 	l.Observe(m.read())
-	ps := l.Take()
+	ps := taken(l)
 	require.Len(t, ps, 1)
 	return ps[0]
 }
@@ -97,7 +102,7 @@ func TestAPeriodIsTheDifferenceOfItsReadings(t *testing.T) {
 	l.Observe(m.read())
 	l.Observe(m.pass(10).use("cpu", 3_000_000, 10_000).use("vda", 1, 2, 3, 4).read())
 	l.Observe(m.pass(10).use("cpu", 1_000_000).use("eth0", 10, 20, 1, 2).read())
-	assert.Empty(t, l.Take(), "nothing is closed before it is due")
+	assert.Empty(t, taken(l), "nothing is closed before it is due")
 	p := closeWith(t, l, m.pass(10).use("cpu", 2_000_000))
 
 	assert.Equal(t, epoch, p.Start)
@@ -275,18 +280,28 @@ func TestOutages(t *testing.T) {
 		m.At.Wall += 60 * second
 		m.counters("cpu").Birth, m.counters("cpu").Values = 11, [4]uint64{40}
 		l.Observe(m.read())
-		ps := l.Take()
-		require.Len(t, ps, 1)
+		ps := taken(l)
+		require.Len(t, ps, 2)
 		assert.EqualValues(t, 100, ps[0].Usage[usage.CPUTime])
 		assert.Equal(t, "boot-1", ps[0].Stream.Run)
+		gap := ps[1]
+		assert.Equal(t, 10*second, gap.Duration, "from when it was last seen to the new boot")
+		assert.Equal(t, ps[0].End, gap.Start)
+		assert.Equal(t, usage.Amounts{}, gap.Usage)
+		for m := range gap.Metered.All() {
+			assert.Equal(t, usage.Gap, gap.Quality[m], m)
+			assert.Zero(t, gap.Coverage[m], m)
+		}
 		p := closeWith(t, l, m.pass(10).use("cpu", 2))
 		assert.Equal(t, "boot-2", p.Stream.Run)
-		assert.Equal(t, ps[0].End, p.Start)
+		assert.Equal(t, gap.End, p.Start)
 		assert.Equal(t, ps[0].Stream.ID, p.Stream.ID)
 		assert.EqualValues(t, 42, p.Usage[usage.CPUTime], "all that the new counter counted")
 		assert.Equal(t, usage.Recovered, p.Quality[usage.CPUTime])
 		assert.Equal(t, usage.Gap, p.Quality[usage.Memory])
-		assert.Equal(t, 70*second, p.Duration)
+		assert.Equal(t, 60*second, p.Duration)
+		assert.EqualValues(t, 60e6, p.Usage[usage.Running], "the new run provably lived since its boot")
+		assert.EqualValues(t, 4096*60, p.Usage[usage.MemoryProvisioned])
 	})
 }
 
@@ -304,7 +319,7 @@ func TestOwnerAndFlavorSplitThePeriod(t *testing.T) {
 			flavor := m.Flavor
 			change(m)
 			l.Observe(m.pass(10).use("cpu", 1).read())
-			ps := l.Take()
+			ps := taken(l)
 			require.Len(t, ps, 1)
 			assert.Equal(t, before, ps[0].Instance)
 			assert.Equal(t, flavor, ps[0].Flavor)
@@ -321,7 +336,7 @@ func TestOwnerAndFlavorSplitThePeriod(t *testing.T) {
 		l.Observe(m.read())
 		m.Flavor.StorageBytes = 1
 		l.Observe(m.pass(10).read())
-		assert.Empty(t, l.Take())
+		assert.Empty(t, taken(l))
 	})
 }
 
@@ -371,4 +386,74 @@ func BenchmarkObserve(b *testing.B) {
 	for b.Loop() {
 		l.Observe(m.pass(1).use("cpu", 10).read())
 	}
+}
+
+func TestComingAndGoing(t *testing.T) {
+	t.Run("born since the last scan", func(t *testing.T) {
+		l, m := newLedger(), newMachine()
+		l.EndScan("host", m.At, true)
+		m.pass(10)
+		m.RunAt = m.At.Boot - 4*second
+		l.Observe(m.read())
+		l.EndScan("host", m.At, true)
+		p := closeWith(t, l, m.pass(6).use("cpu", 7))
+		assert.EqualValues(t, 5_000_007, p.Usage[usage.CPUTime], "all that its counters ever counted")
+		assert.Equal(t, 10*second, p.Duration)
+		assert.EqualValues(t, 10e6, p.Usage[usage.Running])
+		assert.Equal(t, usage.Gap, p.Quality[usage.Memory], "of the first seconds nobody saw the memory")
+		assert.EqualValues(t, 1024*6, p.Usage[usage.Memory])
+	})
+	t.Run("older than the last scan", func(t *testing.T) {
+		l, m := newLedger(), newMachine()
+		l.EndScan("host", m.At, true)
+		m.RunAt = m.At.Boot - 4*second
+		l.Observe(m.pass(10).read())
+		assert.EqualValues(t, 7, closeWith(t, l, m.pass(10).use("cpu", 7)).Usage[usage.CPUTime])
+	})
+	t.Run("gone", func(t *testing.T) {
+		l, m := newLedger(), newMachine()
+		l.Observe(m.read())
+		l.EndScan("host", m.At, true)
+		l.Observe(m.pass(10).use("cpu", 7).read())
+		l.EndScan("host", m.At, true)
+		m.pass(10)
+		l.EndScan("host", m.At, false)
+		assert.Equal(t, 1, l.Instances(), "it may just not have been looked for")
+		l.EndScan("other", m.At, true)
+		assert.Equal(t, 1, l.Instances())
+		l.EndScan("host", m.At, true)
+		ps, changed := l.Take()
+		require.Len(t, ps, 1)
+		assert.True(t, changed)
+		assert.True(t, ps[0].Final)
+		assert.Equal(t, 10*second, ps[0].Duration, "up to where it was last seen")
+		assert.EqualValues(t, 7, ps[0].Usage[usage.CPUTime])
+		assert.Zero(t, l.Instances())
+
+		l.Observe(m.pass(10).read())
+		p := closeWith(t, l, m.pass(10))
+		assert.NotEqual(t, ps[0].Stream.ID, p.Stream.ID, "what comes back is a new stream")
+		assert.EqualValues(t, 1, p.Sequence)
+	})
+	t.Run("state was lost", func(t *testing.T) {
+		l, m := newLedger(), newMachine()
+		l.settings.Lost = true
+		l.Observe(m.read())
+		l.EndScan("host", m.At, true)
+		ps := taken(l)
+		require.Len(t, ps, 1)
+		assert.Zero(t, ps[0].Duration)
+		assert.Equal(t, ps[0].Start, ps[0].End)
+		for u := range ps[0].Metered.All() {
+			assert.Equal(t, usage.Gap, ps[0].Quality[u])
+		}
+		next := closeWith(t, l, m.pass(10).use("cpu", 7))
+		assert.EqualValues(t, 2, next.Sequence)
+		assert.Equal(t, usage.Measured, next.WorstQuality())
+
+		other := newMachine()
+		other.instance.ID, other.At = "vm-2", m.At
+		l.Observe(other.read())
+		assert.Empty(t, taken(l), "whatever comes later was not in what was lost")
+	})
 }

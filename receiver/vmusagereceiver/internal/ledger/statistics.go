@@ -15,28 +15,31 @@ type statistics [usage.NumUtilizations]struct {
 	sum    uint64 // millionths times us: 2^64 of them are months at 100 %
 }
 
-func (s *statistics) add(u usage.Utilization, part, whole, dt int64) {
-	if whole <= 0 || dt <= 0 {
-		return
+// unknown is a utilization that a sample did not see.
+const unknown = -1
+
+// millionths returns part of whole, at most all of it: ticks may overshoot their interval.
+func millionths(part, whole int64) int64 {
+	if whole <= 0 {
+		return unknown
 	}
 	hi, lo := bits.Mul64(uint64(max(part, 0)), usage.FullCoverage)
 	if hi >= uint64(whole) {
-		return
+		return usage.FullCoverage
 	}
 	q, _ := bits.Div64(hi, lo, uint64(whole))
-	ppm := int64(min(q, usage.FullCoverage)) //nolint:gosec // at most FullCoverage: ticks may overshoot their interval
-	e := &s[u]
-	e.max = max(e.max, ppm)
-	e.weight += dt
-	e.sum += uint64(ppm) * uint64(dt/1000)
+	return int64(min(q, usage.FullCoverage)) //nolint:gosec // at most FullCoverage
 }
 
-// sample adds the time dt between two readings. The CPU's utilization is over
-// that time; a level is what held in it, and its newest value counts for the
-// maximum too, since it is the one that somebody saw.
-func (s *statistics) sample(dt int64, a *account, r *reading.Reading, before *usage.Amounts) {
+// sampled adds the time dt between two readings. The CPU's utilization is over
+// that time; a level's is what held in it.
+func (a *account) sampled(r *reading.Reading, dt, cpuBefore int64, set *Settings) {
+	var ppm [usage.NumUtilizations]int64
+	for u := range ppm {
+		ppm[u] = unknown
+	}
 	if r.Scanned.Has(usage.CPUTime) {
-		s.add(usage.CPUUtilization, a.open.Usage[usage.CPUTime]-before[usage.CPUTime], max(a.open.Flavor.VCPUs, 1)*(dt/1000), dt)
+		ppm[usage.CPUUtilization] = millionths(a.open.Usage[usage.CPUTime]-cpuBefore, max(a.open.Flavor.VCPUs, 1)*(dt/1000))
 	}
 	for _, l := range [...]struct {
 		u           usage.Utilization
@@ -46,8 +49,19 @@ func (s *statistics) sample(dt int64, a *account, r *reading.Reading, before *us
 		{usage.StorageUtilization, reading.StorageUsed, reading.StorageLimit},
 	} {
 		if a.levels[l.used].Valid && a.levels[l.limit].Valid {
-			s.add(l.u, a.levels[l.used].Bytes, a.levels[l.limit].Bytes, dt)
+			ppm[l.u] = millionths(a.levels[l.used].Bytes, a.levels[l.limit].Bytes)
 		}
+	}
+	for u, v := range ppm {
+		if v != unknown {
+			e := &a.stats[u]
+			e.max = max(e.max, v)
+			e.weight += dt
+			e.sum += uint64(v) * uint64(dt/1000)
+		}
+	}
+	if set.Sampled != nil {
+		set.Sampled(r.Instance.ID, r.At, dt, ppm)
 	}
 }
 

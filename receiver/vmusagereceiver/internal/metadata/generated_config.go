@@ -788,6 +788,55 @@ func (ms *VMUptimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
 	return nil
 }
 
+// VMWindowUtilizationMetricAttributeKey specifies the key of an attribute for the vm.window.utilization metric.
+type VMWindowUtilizationMetricAttributeKey string
+
+const (
+	VMWindowUtilizationMetricAttributeKeyVMWindowResource  VMWindowUtilizationMetricAttributeKey = "vm.window.resource"
+	VMWindowUtilizationMetricAttributeKeyVMWindowStatistic VMWindowUtilizationMetricAttributeKey = "vm.window.statistic"
+)
+
+// VMWindowUtilizationMetricConfig provides config for the vm.window.utilization metric.
+type VMWindowUtilizationMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                  `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []VMWindowUtilizationMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *VMWindowUtilizationMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *VMWindowUtilizationMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case VMWindowUtilizationMetricAttributeKeyVMWindowResource, VMWindowUtilizationMetricAttributeKeyVMWindowStatistic:
+		default:
+			return fmt.Errorf("metric vm.window.utilization doesn't have an attribute %v, valid attributes: [vm.window.resource, vm.window.statistic]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // MetricsConfig provides config for vm_usage metrics.
 type MetricsConfig struct {
 	VMCPULoadAverage15m     VMCPULoadAverage15mMetricConfig     `mapstructure:"vm.cpu.load_average.15m"`
@@ -813,6 +862,7 @@ type MetricsConfig struct {
 	VMStorageLimit          VMStorageLimitMetricConfig          `mapstructure:"vm.storage.limit"`
 	VMStorageUsage          VMStorageUsageMetricConfig          `mapstructure:"vm.storage.usage"`
 	VMUptime                VMUptimeMetricConfig                `mapstructure:"vm.uptime"`
+	VMWindowUtilization     VMWindowUtilizationMetricConfig     `mapstructure:"vm.window.utilization"`
 }
 
 func DefaultMetricsConfig() MetricsConfig {
@@ -907,6 +957,11 @@ func DefaultMetricsConfig() MetricsConfig {
 		},
 		VMUptime: VMUptimeMetricConfig{
 			Enabled: true,
+		},
+		VMWindowUtilization: VMWindowUtilizationMetricConfig{
+			Enabled:             false,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []VMWindowUtilizationMetricAttributeKey{VMWindowUtilizationMetricAttributeKeyVMWindowResource, VMWindowUtilizationMetricAttributeKeyVMWindowStatistic},
 		},
 	}
 }

@@ -117,6 +117,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VMUptime: VMUptimeMetricConfig{
 						Enabled: true,
 					},
+					VMWindowUtilization: VMWindowUtilizationMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VMWindowUtilizationMetricAttributeKey{VMWindowUtilizationMetricAttributeKeyVMWindowResource, VMWindowUtilizationMetricAttributeKeyVMWindowStatistic},
+					},
 				},
 			},
 		},
@@ -215,6 +220,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 					VMUptime: VMUptimeMetricConfig{
 						Enabled: false,
 					},
+					VMWindowUtilization: VMWindowUtilizationMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VMWindowUtilizationMetricAttributeKey{VMWindowUtilizationMetricAttributeKeyVMWindowResource, VMWindowUtilizationMetricAttributeKeyVMWindowStatistic},
+					},
 				},
 			},
 		},
@@ -222,7 +232,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VMCPULoadAverage15mMetricConfig{}, VMCPULoadAverage1mMetricConfig{}, VMCPULoadAverage5mMetricConfig{}, VMCPULogicalCountMetricConfig{}, VMCPUTimeMetricConfig{}, VMCPUUtilizationMetricConfig{}, VMDiskIoMetricConfig{}, VMDiskOperationTimeMetricConfig{}, VMDiskOperationsMetricConfig{}, VMFilesystemUsageMetricConfig{}, VMFilesystemUtilizationMetricConfig{}, VMMemoryLimitMetricConfig{}, VMMemoryUsageMetricConfig{}, VMMemoryUtilizationMetricConfig{}, VMNetworkErrorsMetricConfig{}, VMNetworkIoMetricConfig{}, VMNetworkPacketCountMetricConfig{}, VMNetworkPacketDroppedMetricConfig{}, VMPagingUsageMetricConfig{}, VMProcessCountMetricConfig{}, VMStorageLimitMetricConfig{}, VMStorageUsageMetricConfig{}, VMUptimeMetricConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VMCPULoadAverage15mMetricConfig{}, VMCPULoadAverage1mMetricConfig{}, VMCPULoadAverage5mMetricConfig{}, VMCPULogicalCountMetricConfig{}, VMCPUTimeMetricConfig{}, VMCPUUtilizationMetricConfig{}, VMDiskIoMetricConfig{}, VMDiskOperationTimeMetricConfig{}, VMDiskOperationsMetricConfig{}, VMFilesystemUsageMetricConfig{}, VMFilesystemUtilizationMetricConfig{}, VMMemoryLimitMetricConfig{}, VMMemoryUsageMetricConfig{}, VMMemoryUtilizationMetricConfig{}, VMNetworkErrorsMetricConfig{}, VMNetworkIoMetricConfig{}, VMNetworkPacketCountMetricConfig{}, VMNetworkPacketDroppedMetricConfig{}, VMPagingUsageMetricConfig{}, VMProcessCountMetricConfig{}, VMStorageLimitMetricConfig{}, VMStorageUsageMetricConfig{}, VMUptimeMetricConfig{}, VMWindowUtilizationMetricConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -356,6 +366,18 @@ func TestVMPagingUsageMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric vm.paging.usage doesn't have an attribute invalid, valid attributes: [system.paging.state]")
 
 	cfg = DefaultMetricsConfig().VMPagingUsage
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestVMWindowUtilizationMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().VMWindowUtilization
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []VMWindowUtilizationMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric vm.window.utilization doesn't have an attribute invalid, valid attributes: [vm.window.resource, vm.window.statistic]")
+
+	cfg = DefaultMetricsConfig().VMWindowUtilization
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

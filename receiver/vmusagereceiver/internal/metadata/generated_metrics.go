@@ -3,12 +3,13 @@
 package metadata
 
 import (
+	"slices"
+	"time"
+
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver"
-	"slices"
-	"time"
 )
 
 const (
@@ -176,6 +177,66 @@ var MapAttributeSystemPagingState = map[string]AttributeSystemPagingState{
 	"free": AttributeSystemPagingStateFree,
 }
 
+// AttributeVMWindowResource specifies the value vm.window.resource attribute.
+type AttributeVMWindowResource int
+
+const (
+	_ AttributeVMWindowResource = iota
+	AttributeVMWindowResourceCPU
+	AttributeVMWindowResourceMemory
+	AttributeVMWindowResourceStorage
+	AttributeVMWindowResourceGpu
+)
+
+// String returns the string representation of the AttributeVMWindowResource.
+func (av AttributeVMWindowResource) String() string {
+	switch av {
+	case AttributeVMWindowResourceCPU:
+		return "cpu"
+	case AttributeVMWindowResourceMemory:
+		return "memory"
+	case AttributeVMWindowResourceStorage:
+		return "storage"
+	case AttributeVMWindowResourceGpu:
+		return "gpu"
+	}
+	return ""
+}
+
+// MapAttributeVMWindowResource is a helper map of string to AttributeVMWindowResource attribute value.
+var MapAttributeVMWindowResource = map[string]AttributeVMWindowResource{
+	"cpu":     AttributeVMWindowResourceCPU,
+	"memory":  AttributeVMWindowResourceMemory,
+	"storage": AttributeVMWindowResourceStorage,
+	"gpu":     AttributeVMWindowResourceGpu,
+}
+
+// AttributeVMWindowStatistic specifies the value vm.window.statistic attribute.
+type AttributeVMWindowStatistic int
+
+const (
+	_ AttributeVMWindowStatistic = iota
+	AttributeVMWindowStatisticAvg
+	AttributeVMWindowStatisticMax
+)
+
+// String returns the string representation of the AttributeVMWindowStatistic.
+func (av AttributeVMWindowStatistic) String() string {
+	switch av {
+	case AttributeVMWindowStatisticAvg:
+		return "avg"
+	case AttributeVMWindowStatisticMax:
+		return "max"
+	}
+	return ""
+}
+
+// MapAttributeVMWindowStatistic is a helper map of string to AttributeVMWindowStatistic attribute value.
+var MapAttributeVMWindowStatistic = map[string]AttributeVMWindowStatistic{
+	"avg": AttributeVMWindowStatisticAvg,
+	"max": AttributeVMWindowStatisticMax,
+}
+
 var MetricsInfo = metricsInfo{
 	VMCPULoadAverage15m: metricInfo{
 		Name: "vm.cpu.load_average.15m",
@@ -257,6 +318,10 @@ var MetricsInfo = metricsInfo{
 	VMUptime: metricInfo{
 		Name: "vm.uptime",
 	},
+	VMWindowUtilization: metricInfo{
+		Name:       "vm.window.utilization",
+		Attributes: []string{"vm.window.resource", "vm.window.statistic"},
+	},
 }
 
 type metricsInfo struct {
@@ -283,6 +348,7 @@ type metricsInfo struct {
 	VMStorageLimit          metricInfo
 	VMStorageUsage          metricInfo
 	VMUptime                metricInfo
+	VMWindowUtilization     metricInfo
 }
 
 type metricInfo struct {
@@ -1937,6 +2003,98 @@ func newMetricVMUptime(cfg VMUptimeMetricConfig) metricVMUptime {
 	return m
 }
 
+type metricVMWindowUtilization struct {
+	data          pmetric.Metric                  // data buffer for generated metric.
+	config        VMWindowUtilizationMetricConfig // metric config provided by user.
+	capacity      int                             // max observed number of data points added to the metric.
+	aggDataPoints []float64                       // slice containing number of aggregated datapoints at each index
+}
+
+// init fills vm.window.utilization metric with initial data.
+func (m *metricVMWindowUtilization) init() {
+	m.data.SetName("vm.window.utilization")
+	m.data.SetDescription("Time-weighted average and maximum of a utilization over the sliding window.")
+	m.data.SetUnit("1")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricVMWindowUtilization) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, vmWindowResourceAttributeValue string, vmWindowStatisticAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, VMWindowUtilizationMetricAttributeKeyVMWindowResource) {
+		dp.Attributes().PutStr("vm.window.resource", vmWindowResourceAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, VMWindowUtilizationMetricAttributeKeyVMWindowStatistic) {
+		dp.Attributes().PutStr("vm.window.statistic", vmWindowStatisticAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetDoubleValue(dpi.DoubleValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.DoubleValue() > val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.DoubleValue() < val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetDoubleValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVMWindowUtilization) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVMWindowUtilization) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetDoubleValue(m.data.Gauge().DataPoints().At(i).DoubleValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVMWindowUtilization(cfg VMWindowUtilizationMetricConfig) metricVMWindowUtilization {
+	m := metricVMWindowUtilization{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 // MetricsBuilder provides an interface for scrapers to report metrics while taking care of all the transformations
 // required to produce metric representation defined in metadata and user config.
 type MetricsBuilder struct {
@@ -1968,6 +2126,7 @@ type MetricsBuilder struct {
 	metricVMStorageLimit          metricVMStorageLimit
 	metricVMStorageUsage          metricVMStorageUsage
 	metricVMUptime                metricVMUptime
+	metricVMWindowUtilization     metricVMWindowUtilization
 }
 
 // MetricBuilderOption applies changes to default metrics builder.
@@ -1987,6 +2146,7 @@ func WithStartTime(startTime pcommon.Timestamp) MetricBuilderOption {
 		mb.startTime = startTime
 	})
 }
+
 func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, options ...MetricBuilderOption) *MetricsBuilder {
 	mb := &MetricsBuilder{
 		config:                        mbc,
@@ -2016,6 +2176,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricVMStorageLimit:          newMetricVMStorageLimit(mbc.Metrics.VMStorageLimit),
 		metricVMStorageUsage:          newMetricVMStorageUsage(mbc.Metrics.VMStorageUsage),
 		metricVMUptime:                newMetricVMUptime(mbc.Metrics.VMUptime),
+		metricVMWindowUtilization:     newMetricVMWindowUtilization(mbc.Metrics.VMWindowUtilization),
 	}
 
 	for _, op := range options {
@@ -2104,6 +2265,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricVMStorageLimit.emit(ils.Metrics())
 	mb.metricVMStorageUsage.emit(ils.Metrics())
 	mb.metricVMUptime.emit(ils.Metrics())
+	mb.metricVMWindowUtilization.emit(ils.Metrics())
 
 	for _, op := range options {
 		op.apply(rm)
@@ -2238,6 +2400,11 @@ func (mb *MetricsBuilder) RecordVMStorageUsageDataPoint(ts pcommon.Timestamp, va
 // RecordVMUptimeDataPoint adds a data point to vm.uptime metric.
 func (mb *MetricsBuilder) RecordVMUptimeDataPoint(ts pcommon.Timestamp, val float64) {
 	mb.metricVMUptime.recordDataPoint(mb.startTime, ts, val)
+}
+
+// RecordVMWindowUtilizationDataPoint adds a data point to vm.window.utilization metric.
+func (mb *MetricsBuilder) RecordVMWindowUtilizationDataPoint(ts pcommon.Timestamp, val float64, vmWindowResourceAttributeValue AttributeVMWindowResource, vmWindowStatisticAttributeValue AttributeVMWindowStatistic) {
+	mb.metricVMWindowUtilization.recordDataPoint(mb.startTime, ts, val, vmWindowResourceAttributeValue.String(), vmWindowStatisticAttributeValue.String())
 }
 
 // Reset resets metrics builder to its initial state. It should be used when external metrics source is restarted,

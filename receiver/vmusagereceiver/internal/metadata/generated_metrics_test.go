@@ -69,6 +69,7 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap["vm.network.packet.count"] = mb.metricVMNetworkPacketCount.config.AggregationStrategy
 			aggMap["vm.network.packet.dropped"] = mb.metricVMNetworkPacketDropped.config.AggregationStrategy
 			aggMap["vm.paging.usage"] = mb.metricVMPagingUsage.config.AggregationStrategy
+			aggMap["vm.window.utilization"] = mb.metricVMWindowUtilization.config.AggregationStrategy
 
 			expectedWarnings := 0
 			if tt.metricsSet != testDataSetReag {
@@ -180,6 +181,12 @@ func TestMetricsBuilder(t *testing.T) {
 			allMetricsCount++
 			mb.RecordVMUptimeDataPoint(ts, 1)
 
+			allMetricsCount++
+			mb.RecordVMWindowUtilizationDataPoint(ts, 1, AttributeVMWindowResourceCPU, AttributeVMWindowStatisticAvg)
+			if tt.name == "reaggregate_set" {
+				mb.RecordVMWindowUtilizationDataPoint(ts, 3, AttributeVMWindowResourceMemory, AttributeVMWindowStatisticMax)
+			}
+
 			res := pcommon.NewResource()
 			metrics := mb.Emit(WithResource(res))
 			if tt.name == "reaggregate_set" {
@@ -194,6 +201,7 @@ func TestMetricsBuilder(t *testing.T) {
 				assert.Empty(t, mb.metricVMNetworkPacketCount.aggDataPoints)
 				assert.Empty(t, mb.metricVMNetworkPacketDropped.aggDataPoints)
 				assert.Empty(t, mb.metricVMPagingUsage.aggDataPoints)
+				assert.Empty(t, mb.metricVMWindowUtilization.aggDataPoints)
 			}
 
 			if tt.expectEmpty {
@@ -917,6 +925,51 @@ func TestMetricsBuilder(t *testing.T) {
 					assert.Equal(t, ts, dp.Timestamp())
 					assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
 					assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+				case "vm.window.utilization":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["vm.window.utilization"], "Found a duplicate in the metrics slice: vm.window.utilization")
+						validatedMetrics["vm.window.utilization"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Time-weighted average and maximum of a utilization over the sliding window.", mi.Description())
+						assert.Equal(t, "1", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						vmWindowResourceAttrVal, ok := dp.Attributes().Get("vm.window.resource")
+						assert.True(t, ok)
+						assert.Equal(t, "cpu", vmWindowResourceAttrVal.Str())
+						vmWindowStatisticAttrVal, ok := dp.Attributes().Get("vm.window.statistic")
+						assert.True(t, ok)
+						assert.Equal(t, "avg", vmWindowStatisticAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["vm.window.utilization"], "Found a duplicate in the metrics slice: vm.window.utilization")
+						validatedMetrics["vm.window.utilization"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Time-weighted average and maximum of a utilization over the sliding window.", mi.Description())
+						assert.Equal(t, "1", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						switch aggMap["vm.window.utilization"] {
+						case "sum":
+							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
+						case "avg":
+							assert.InDelta(t, float64(2), dp.DoubleValue(), 0.01)
+						case "min":
+							assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						case "max":
+							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
+						}
+						_, ok := dp.Attributes().Get("vm.window.resource")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("vm.window.statistic")
+						assert.False(t, ok)
+					}
 				}
 			}
 		})

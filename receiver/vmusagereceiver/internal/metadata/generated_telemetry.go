@@ -23,19 +23,28 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                          metric.Meter
-	mu                             sync.Mutex
-	registrations                  []metric.Registration
-	ReceiverVMUsageAnomalies       metric.Int64Counter
-	ReceiverVMUsageLevelBatches    metric.Int64Counter
-	ReceiverVMUsageOffers          metric.Int64Counter
-	ReceiverVMUsageOutboxDropped   metric.Int64Counter
-	ReceiverVMUsageOutboxOldestAge metric.Float64Gauge
-	ReceiverVMUsageOutboxPeriods   metric.Int64Gauge
-	ReceiverVMUsageOutboxSize      metric.Int64Gauge
-	ReceiverVMUsagePeriods         metric.Int64Counter
-	ReceiverVMUsageSamples         metric.Int64Counter
-	ReceiverVMUsageStreams         metric.Int64Counter
+	meter                             metric.Meter
+	mu                                sync.Mutex
+	registrations                     []metric.Registration
+	ReceiverVMUsageAnomalies          metric.Int64Counter
+	ReceiverVMUsageCheckpointDuration metric.Float64Histogram
+	ReceiverVMUsageCheckpointFailures metric.Int64Counter
+	ReceiverVMUsageClockSteps         metric.Int64Counter
+	ReceiverVMUsageInstances          metric.Int64Gauge
+	ReceiverVMUsageLevelBatches       metric.Int64Counter
+	ReceiverVMUsageOffers             metric.Int64Counter
+	ReceiverVMUsageOutboxDamaged      metric.Int64Counter
+	ReceiverVMUsageOutboxDropped      metric.Int64Counter
+	ReceiverVMUsageOutboxJoined       metric.Int64Counter
+	ReceiverVMUsageOutboxOldestAge    metric.Float64Gauge
+	ReceiverVMUsageOutboxPeriods      metric.Int64Gauge
+	ReceiverVMUsageOutboxSize         metric.Int64Gauge
+	ReceiverVMUsagePeriods            metric.Int64Counter
+	ReceiverVMUsageSamples            metric.Int64Counter
+	ReceiverVMUsageStateDamaged       metric.Int64Counter
+	ReceiverVMUsageStreams            metric.Int64Counter
+	ReceiverVMUsageWindowSamples      metric.Int64Gauge
+	ReceiverVMUsageWindowSize         metric.Int64Gauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -73,6 +82,31 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{value}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ReceiverVMUsageCheckpointDuration, err = builder.meter.Float64Histogram(
+		"otelcol_receiver_vm_usage_checkpoint_duration",
+		metric.WithDescription("How long a batch of the storage took that writes closed periods and the ledger. [Development]"),
+		metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries([]float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverVMUsageCheckpointFailures, err = builder.meter.Int64Counter(
+		"otelcol_receiver_vm_usage_checkpoint_failures",
+		metric.WithDescription("Batches of the storage that failed. What they were to write is in memory and written by a later one. [Development]"),
+		metric.WithUnit("{batch}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverVMUsageClockSteps, err = builder.meter.Int64Counter(
+		"otelcol_receiver_vm_usage_clock_steps",
+		metric.WithDescription("Periods within which the wall clock was set. [Development]"),
+		metric.WithUnit("{period}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverVMUsageInstances, err = builder.meter.Int64Gauge(
+		"otelcol_receiver_vm_usage_instances",
+		metric.WithDescription("Instances that have an account in the ledger. [Development]"),
+		metric.WithUnit("{instance}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverVMUsageLevelBatches, err = builder.meter.Int64Counter(
 		"otelcol_receiver_vm_usage_level_batches",
 		metric.WithDescription("Hand-overs of levels to the pipeline, by outcome (accepted, refused, skipped because the last one was still under way). [Development]"),
@@ -85,9 +119,21 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{offer}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ReceiverVMUsageOutboxDamaged, err = builder.meter.Int64Counter(
+		"otelcol_receiver_vm_usage_outbox_damaged",
+		metric.WithDescription("Closed periods that could not be read back from the storage. Their usage is lost; the values were set aside. [Development]"),
+		metric.WithUnit("{period}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverVMUsageOutboxDropped, err = builder.meter.Int64Counter(
 		"otelcol_receiver_vm_usage_outbox_dropped",
 		metric.WithDescription("Closed periods given up because the outbox was full. Their usage is lost. [Development]"),
+		metric.WithUnit("{period}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverVMUsageOutboxJoined, err = builder.meter.Int64Counter(
+		"otelcol_receiver_vm_usage_outbox_joined",
+		metric.WithDescription("Closed periods that became part of a longer one because the outbox was full. No usage is lost. [Development]"),
 		metric.WithUnit("{period}"),
 	)
 	errs = errors.Join(errs, err)
@@ -105,7 +151,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverVMUsageOutboxSize, err = builder.meter.Int64Gauge(
 		"otelcol_receiver_vm_usage_outbox_size",
-		metric.WithDescription("Estimated size of the closed periods that wait for their confirmation. [Development]"),
+		metric.WithDescription("Size of the closed periods that wait for their confirmation, as they lie in the storage; an estimate without one. [Development]"),
 		metric.WithUnit("By"),
 	)
 	errs = errors.Join(errs, err)
@@ -121,10 +167,28 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{sample}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ReceiverVMUsageStateDamaged, err = builder.meter.Int64Counter(
+		"otelcol_receiver_vm_usage_state_damaged",
+		metric.WithDescription("Values of the storage that could not be used at start. They were set aside under corrupt/. [Development]"),
+		metric.WithUnit("{value}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverVMUsageStreams, err = builder.meter.Int64Counter(
 		"otelcol_receiver_vm_usage_streams",
 		metric.WithDescription("Streams minted. [Development]"),
 		metric.WithUnit("{stream}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverVMUsageWindowSamples, err = builder.meter.Int64Gauge(
+		"otelcol_receiver_vm_usage_window_samples",
+		metric.WithDescription("Samples in the sliding window. [Development]"),
+		metric.WithUnit("{sample}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverVMUsageWindowSize, err = builder.meter.Int64Gauge(
+		"otelcol_receiver_vm_usage_window_size",
+		metric.WithDescription("Memory of the sliding window. [Development]"),
+		metric.WithUnit("By"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs

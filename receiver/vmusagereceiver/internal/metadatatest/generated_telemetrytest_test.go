@@ -20,16 +20,37 @@ func TestSetupTelemetry(t *testing.T) {
 	require.NoError(t, err)
 	defer tb.Shutdown()
 	tb.ReceiverVMUsageAnomalies.Add(context.Background(), 1)
+	tb.ReceiverVMUsageCheckpointDuration.Record(context.Background(), 1)
+	tb.ReceiverVMUsageCheckpointFailures.Add(context.Background(), 1)
+	tb.ReceiverVMUsageClockSteps.Add(context.Background(), 1)
+	tb.ReceiverVMUsageInstances.Record(context.Background(), 1)
 	tb.ReceiverVMUsageLevelBatches.Add(context.Background(), 1)
 	tb.ReceiverVMUsageOffers.Add(context.Background(), 1)
+	tb.ReceiverVMUsageOutboxDamaged.Add(context.Background(), 1)
 	tb.ReceiverVMUsageOutboxDropped.Add(context.Background(), 1)
+	tb.ReceiverVMUsageOutboxJoined.Add(context.Background(), 1)
 	tb.ReceiverVMUsageOutboxOldestAge.Record(context.Background(), 1)
 	tb.ReceiverVMUsageOutboxPeriods.Record(context.Background(), 1)
 	tb.ReceiverVMUsageOutboxSize.Record(context.Background(), 1)
 	tb.ReceiverVMUsagePeriods.Add(context.Background(), 1)
 	tb.ReceiverVMUsageSamples.Add(context.Background(), 1)
+	tb.ReceiverVMUsageStateDamaged.Add(context.Background(), 1)
 	tb.ReceiverVMUsageStreams.Add(context.Background(), 1)
+	tb.ReceiverVMUsageWindowSamples.Record(context.Background(), 1)
+	tb.ReceiverVMUsageWindowSize.Record(context.Background(), 1)
 	AssertEqualReceiverVMUsageAnomalies(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVMUsageCheckpointDuration(t, testTel,
+		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVMUsageCheckpointFailures(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVMUsageClockSteps(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVMUsageInstances(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverVMUsageLevelBatches(t, testTel,
@@ -38,7 +59,13 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualReceiverVMUsageOffers(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVMUsageOutboxDamaged(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverVMUsageOutboxDropped(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVMUsageOutboxJoined(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverVMUsageOutboxOldestAge(t, testTel,
@@ -56,7 +83,16 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualReceiverVMUsageSamples(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVMUsageStateDamaged(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverVMUsageStreams(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVMUsageWindowSamples(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVMUsageWindowSize(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 
