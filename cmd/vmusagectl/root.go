@@ -56,7 +56,8 @@ on a Kafka topic. From these events one can bill.
 With it you can
   up       see all of it work on this machine: Kafka, collector and events
   broker   run only the Kafka, for a collector that you start yourself
-  tail     read the events of any Kafka`,
+  tail     read the events of any Kafka
+  verify   prove that the events are complete and add up`,
 		Example: `  # meter this machine and watch; Ctrl-C ends it
   vmusagectl up
 
@@ -64,6 +65,9 @@ With it you can
   vmusagectl broker
   otelcol-vmusage --config otelcol-config.yaml
   vmusagectl tail
+
+  # is everything there, and is nothing counted twice?
+  vmusagectl verify
 
   # the CPU seconds of the next ten events, as JSON
   vmusagectl tail --json --count 10 | jq .metrics.cpu_seconds`,
@@ -77,7 +81,7 @@ With it you can
 	root.SetOut(t.out)
 	root.SetErr(t.err)
 	root.SetVersionTemplate("vmusagectl {{.Version}}\n")
-	root.AddCommand(newUp(t), newBroker(t), newTail(t))
+	root.AddCommand(newUp(t), newBroker(t), newTail(t), newVerify(t))
 	wrongUsage(root)
 	return root
 }

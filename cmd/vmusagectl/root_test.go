@@ -9,7 +9,7 @@ import (
 )
 
 func TestHelpTeaches(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"broker", "--help"}, {"tail", "--help"}, {"up", "--help"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"broker", "--help"}, {"tail", "--help"}, {"verify", "--help"}, {"up", "--help"}} {
 		status, out, err := call(t, args...)
 		assert.Equal(t, exitOK, status)
 		assert.Contains(t, out, "Examples:\n  ")

@@ -105,7 +105,7 @@ func (r *Reader) sequences(rm pmetric.ResourceMetrics) bool {
 func (r *Reader) open() *readPeriod {
 	r.periods = slices.Grow(r.periods, 1)[:len(r.periods)+1]
 	p := &r.periods[len(r.periods)-1]
-	p.Period.Reset()
+	p.Reset()
 	p.seen, p.want, p.bad = 0, 0, nil
 	for m := range p.Coverage {
 		p.Coverage[m] = FullCoverage

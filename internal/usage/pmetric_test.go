@@ -218,7 +218,7 @@ func TestWhatIsNoPeriodSaysWhy(t *testing.T) {
 		}},
 		{"bounds reversed", usage.ReasonBounds, func(md pmetric.Metrics) {
 			for _, m := range md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().All() {
-				dps := pmetric.NewNumberDataPointSlice()
+				var dps pmetric.NumberDataPointSlice
 				if m.Type() == pmetric.MetricTypeGauge {
 					dps = m.Gauge().DataPoints()
 				} else {

@@ -32,7 +32,7 @@ func Host(seed uint64) *usage.Period {
 			{Class: usage.Interface, ID: "eth0"},
 		},
 	}
-	for m := usage.Running; m < usage.DiskReadBytes; m++ {
+	for m := range usage.DiskReadBytes {
 		p.Metered.Add(m)
 		p.Usage[m] = r.Int64N(1 << 24)
 	}

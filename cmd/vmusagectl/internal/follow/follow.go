@@ -61,6 +61,7 @@ func Run(ctx context.Context, o Options, handle func(*kgo.Record) error) error {
 		kgo.RequestRetries(0),
 		kgo.MetadataMinAge(retryAfter),
 		kgo.FetchMaxWait(time.Second),
+		kgo.KeepControlRecords(), // the end of a topic that is written in transactions is one of them
 		kgo.DisableClientMetrics(),
 		kgo.WithHooks(n),
 	)
@@ -99,6 +100,9 @@ func (r *reader) run(ctx context.Context, handle func(*kgo.Record) error) error 
 		for record := range fetches.RecordsAll() {
 			r.lastRecord = time.Now()
 			r.next[record.Partition] = record.Offset + 1
+			if record.Attrs.IsControl() {
+				continue
+			}
 			if err := handle(record); errors.Is(err, Stop) {
 				return nil
 			} else if err != nil {

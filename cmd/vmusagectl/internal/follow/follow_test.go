@@ -119,6 +119,24 @@ func TestDrainReadsToTheEndThatItFinds(t *testing.T) {
 	assert.ElementsMatch(t, []string{"a", "b", "c"}, got)
 }
 
+// TestDrainOfATransaction: the last offsets of its partitions are not records.
+func TestDrainOfATransaction(t *testing.T) {
+	b := broker(t, "", devbroker.Topic{Name: topic, Partitions: 1})
+	c, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.DefaultProduceTopic(topic), kgo.TransactionalID("t"), kgo.DisableClientMetrics())
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, c.BeginTransaction())
+	require.NoError(t, c.ProduceSync(within(t), record(0, "a")).FirstErr())
+	require.NoError(t, c.EndTransaction(within(t), kgo.TryCommit))
+	drain := make(chan struct{})
+	var got []string
+	err = Run(within(t), Options{
+		Brokers: []string{b.Addr()}, Topic: topic, FromBeginning: true, Drain: drain, Ready: func() { close(drain) },
+	}, collect(&got, 0))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"a"}, got)
+}
+
 func TestDrainOfNothing(t *testing.T) {
 	b := broker(t, "", devbroker.Topic{Name: topic, Partitions: 1})
 	drain := make(chan struct{})
