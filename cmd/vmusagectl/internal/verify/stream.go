@@ -94,14 +94,15 @@ func (r *run) checkNext(next *run, found finder) {
 	if next.start != r.end {
 		found.addf(Start, "it starts at %d, sequence %d ended at %d: %+d ns", next.start, r.last, r.end, next.start-r.end)
 	}
+	var totals perMeter
 	for m := range next.metered.All() {
 		// Without the beginning of the stream, a meter that comes may have been there before.
 		known := r.metered.Has(m) || r.first == 1
 		if known && next.base[m] != r.totals[m] {
-			found.addf(Totals, "%s: the total less the usage is %d, the total before is %d: %+d",
-				m.Info().Field, next.base[m], r.totals[m], next.base[m]-r.totals[m])
+			totals.addf(m, "the total less the usage is %d, the total before is %d: %+d", next.base[m], r.totals[m], next.base[m]-r.totals[m])
 		}
 	}
+	totals.end(Totals, found)
 }
 
 // checkLater checks what follows with some missing between.
@@ -117,11 +118,13 @@ func (r *run) checkLater(next *run, found finder) {
 	if next.start < r.end {
 		found.addf(Start, "it starts at %d, sequence %d ended later, at %d", next.start, r.last, r.end)
 	}
+	var totals perMeter
 	for m := range next.metered.All() {
 		if next.base[m] < r.totals[m] {
-			found.addf(Totals, "%s: the total less the usage is %d, and was %d at sequence %d", m.Info().Field, next.base[m], r.totals[m], r.last)
+			totals.addf(m, "the total less the usage is %d, and was %d at sequence %d", next.base[m], r.totals[m], r.last)
 		}
 	}
+	totals.end(Totals, found)
 }
 
 func (s *stream) finder(r *run, into *violations) finder {

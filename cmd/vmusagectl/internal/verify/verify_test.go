@@ -197,6 +197,12 @@ func TestViolations(t *testing.T) {
 			ps[1].Totals[usage.Storage] = 1
 			return encode(ps[1])
 		}, Totals, 2, "line 1", "exceeds the total 1"},
+		{"all totals", func(ps []*usage.Period) [][]byte {
+			for m := range ps[9].Metered.All() {
+				ps[9].Totals[m]++
+			}
+			return encode(ps...)
+		}, Totals, 10, "line 10", "16 meters: running_us: "},
 		{"a first one with a past", func(ps []*usage.Period) [][]byte {
 			for _, p := range ps {
 				p.Totals[usage.CPUTime]++

@@ -72,6 +72,35 @@ func (f *violations) at(p *usage.Period, where string) finder {
 	return finder{f, p.Instance.ID, p.Stream.ID, p.Sequence, where}
 }
 
+// perMeter makes one violation of what is wrong with several meters of an event:
+// where one total is wrong most are.
+type perMeter struct {
+	text  []byte
+	count int
+}
+
+func (p *perMeter) addf(m usage.Meter, format string, args ...any) {
+	const most = 3 // that are named
+	p.count++
+	if p.count > most {
+		return
+	}
+	if p.count > 1 {
+		p.text = append(p.text, "; "...)
+	}
+	p.text = fmt.Appendf(fmt.Appendf(p.text, "%s: ", m.Info().Field), format, args...)
+}
+
+// end adds the violation, if there is one.
+func (p *perMeter) end(kind Kind, found finder) {
+	switch {
+	case p.count > 1:
+		found.addf(kind, "%d meters: %s", p.count, p.text)
+	case p.count == 1:
+		found.addf(kind, "%s", p.text)
+	}
+}
+
 func (f finder) addf(kind Kind, format string, args ...any) {
 	f.into.add(Violation{kind, f.instance, f.stream.String(), f.sequence, f.where, fmt.Sprintf(format, args...)})
 }
