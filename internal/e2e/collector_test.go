@@ -2,12 +2,15 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,10 +18,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/vmusage/otelcol-vmusage/internal/devbroker"
-	"github.com/vmusage/otelcol-vmusage/internal/event"
 )
 
 // patience bounds every wait of these tests; it is only used up where they fail.
@@ -41,61 +40,99 @@ func binary(t *testing.T, name string) string {
 	return path
 }
 
-// freePort returns a loopback address that nobody listens on.
+// freePort returns a loopback address that nobody listens on, and that stays
+// free while nobody does: it lies below the ports that outgoing connections get.
 func freePort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
-// broker starts the embedded Kafka; the test stops it where it has not.
-func broker(t *testing.T, listen, dir string) *devbroker.Broker {
-	t.Helper()
-	b, err := devbroker.Start(t.Context(), devbroker.Options{Listen: listen, DataDir: dir, Topics: devbroker.DefaultTopics()})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = b.Close() })
-	return b
-}
-
-// A collector is a running otelcol-vmusage with the repository's own configuration.
-type collector struct {
-	cmd        *exec.Cmd
-	prometheus string
-	log        *lockedBuffer
-	done       chan error
-}
-
-// start runs the collector against kafka, with periods of two seconds unless
-// set says otherwise.
-func start(t *testing.T, kafka string, set ...string) *collector {
-	t.Helper()
-	c := &collector{prometheus: freePort(t), log: &lockedBuffer{}, done: make(chan error, 1)}
-	_, selfPort, _ := net.SplitHostPort(freePort(t))
-	args := []string{
-		"--config", filepath.Join(repository, "otelcol-config.yaml"),
-		"--set=receivers::vm_usage::collection_interval=500ms",
-		"--set=receivers::vm_usage::period=2s",
-		"--set=receivers::vm_usage::jitter=0s",
+	for range 100 {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
+		if err == nil {
+			defer ln.Close()
+			return ln.Addr().String()
+		}
 	}
-	for _, s := range set {
-		args = append(args, "--set="+s)
+	t.Fatal("no port is free")
+	return ""
+}
+
+// An installation is a collector with its configuration, its addresses and its
+// state, which stay the same however often it is started.
+type installation struct {
+	args       []string
+	env        []string
+	state      string // where ledger and outbox are kept
+	prometheus string // the exporter's address
+	self       string // the address of the collector's own metrics
+	runs       []*collector
+}
+
+// install prepares a collector with a configuration file. The test ends what
+// still runs.
+func install(t *testing.T, config string, env ...string) *installation {
+	t.Helper()
+	i := &installation{
+		args:  []string{"--config", config},
+		state: filepath.Join(t.TempDir(), "state"), prometheus: freePort(t), self: freePort(t),
 	}
-	c.cmd = exec.Command(binary(t, "otelcol-vmusage"), args...)
-	c.cmd.Env = append(os.Environ(),
-		"KAFKA_BROKER="+kafka, "PROMETHEUS_ENDPOINT="+c.prometheus,
+	_, selfPort, _ := net.SplitHostPort(i.self)
+	i.env = append(append(os.Environ(),
+		"STATE_DIRECTORY="+i.state, "PROMETHEUS_ENDPOINT="+i.prometheus,
 		"HEALTH_ENDPOINT="+freePort(t), "SELF_METRICS_PORT="+selfPort,
-		"VM_ID=vm-e2e", "VM_USER_ID=user-1", "VM_ORG_ID=org-1")
-	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
-	require.NoError(t, c.cmd.Start())
-	go func() { c.done <- c.cmd.Wait() }()
+		"VM_ID=vm-e2e", "VM_USER_ID=user-1", "VM_ORG_ID=org-1"), env...)
 	t.Cleanup(func() {
-		_ = c.cmd.Process.Kill()
-		if t.Failed() {
-			t.Logf("log of the collector:\n%s", c.log.String())
+		for n, c := range i.runs {
+			_ = c.cmd.Process.Kill()
+			<-c.exited
+			if t.Failed() && n >= len(i.runs)-3 {
+				t.Logf("log of run %d of the collector with %s:\n%s", n+1, config, c.log.String())
+			}
 		}
 	})
+	return i
+}
+
+// node prepares a collector with the repository's own configuration, which
+// meters this machine into kafka, in periods of two seconds unless set says
+// otherwise.
+func node(t *testing.T, kafka string, set ...string) *installation {
+	t.Helper()
+	return install(t, filepath.Join(repository, "otelcol-config.yaml"), "KAFKA_BROKER="+kafka).
+		set("receivers::vm_usage::collection_interval=500ms", "receivers::vm_usage::period=2s", "receivers::vm_usage::jitter=0s").
+		set(set...)
+}
+
+// set changes the configuration for all starts to come.
+func (i *installation) set(values ...string) *installation {
+	for _, v := range values {
+		i.args = append(i.args, "--set="+v)
+	}
+	return i
+}
+
+// A collector is one run of an installation.
+type collector struct {
+	*installation
+	cmd    *exec.Cmd
+	log    *lockedBuffer
+	exited chan struct{}
+	err    error // of the process, once it has exited
+}
+
+// start runs a new [node].
+func start(t *testing.T, kafka string, set ...string) *collector {
+	t.Helper()
+	return node(t, kafka, set...).start(t)
+}
+
+func (i *installation) start(t *testing.T) *collector {
+	t.Helper()
+	c := &collector{installation: i, log: &lockedBuffer{}, exited: make(chan struct{})}
+	c.cmd = exec.Command(binary(t, "otelcol-vmusage"), i.args...)
+	c.cmd.Env = i.env
+	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
+	require.NoError(t, c.cmd.Start())
+	go func() { c.err = c.cmd.Wait(); close(c.exited) }()
+	i.runs = append(i.runs, c)
 	return c
 }
 
@@ -105,12 +142,25 @@ func (c *collector) stop(t *testing.T) time.Duration {
 	began := time.Now()
 	require.NoError(t, c.cmd.Process.Signal(syscall.SIGTERM))
 	select {
-	case err := <-c.done:
-		require.NoError(t, err)
+	case <-c.exited:
+		require.NoError(t, c.err)
 	case <-time.After(patience):
 		t.Fatal("the collector does not end")
 	}
 	return time.Since(began)
+}
+
+// kill ends the collector as a crash does: it has no say in it. That it had
+// ended by itself is an error.
+func (c *collector) kill(t *testing.T) {
+	t.Helper()
+	select {
+	case <-c.exited:
+		t.Fatalf("the collector ended by itself: %v", c.err)
+	default:
+	}
+	require.NoError(t, c.cmd.Process.Kill())
+	<-c.exited
 }
 
 // waitLog waits for a line of the log.
@@ -120,71 +170,34 @@ func (c *collector) waitLog(t *testing.T, text string) {
 		patience, 50*time.Millisecond, "no %q in the log", text)
 }
 
-// A record is what a Kafka client sees, with the event in it.
-type record struct {
-	*kgo.Record
-	event *event.Event
-}
-
-// consumer reads the topic of usage events from its beginning.
-type consumer struct{ client *kgo.Client }
-
-func consume(t *testing.T, kafka string) *consumer {
-	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(kafka), kgo.ConsumeTopics("usage_events"),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(100*time.Millisecond))
-	require.NoError(t, err)
-	t.Cleanup(client.Close)
-	return &consumer{client}
-}
-
-// take reads until enough says so.
-func (c *consumer) take(t *testing.T, enough func([]record) bool) []record {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	var got []record
-	for !enough(got) {
-		fetches := c.client.PollFetches(ctx)
-		require.NoError(t, ctx.Err(), "only %d events came", len(got))
-		fetches.EachRecord(func(r *kgo.Record) {
-			e, err := event.Decode(r.Value)
-			require.NoError(t, err, "%s", r.Value)
-			got = append(got, record{r, e})
-		})
+// metrics returns what a Prometheus endpoint says, or "" where it does not answer.
+func metrics(endpoint string) string {
+	res, err := http.Get("http://" + endpoint + "/metrics")
+	if err != nil {
+		return ""
 	}
-	return got
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return ""
+	}
+	return string(body)
 }
 
-func atLeast(n int) func([]record) bool {
-	return func(rs []record) bool { return len(rs) >= n }
-}
-
-// contiguous checks that the records hold every period of one stream from its
-// first on, each starting where the last one ended, and returns them without
-// repeats, in order.
-func contiguous(t *testing.T, rs []record) []record {
-	t.Helper()
-	bySequence := map[uint64]record{}
-	for _, r := range rs {
-		p := r.event.Period
-		require.NotNil(t, p)
-		require.Equal(t, rs[0].event.Period.Stream.ID, p.Stream.ID, "one run, one stream")
-		if was, repeated := bySequence[p.Sequence]; repeated {
-			require.Equal(t, was.Value, r.Value, "a repeated id has the same content")
+// own returns the sum of one of the collector's own metrics, without the prefix
+// that all of the receiver's have, and whether there is one.
+func (c *collector) own(name string) (sum float64, ok bool) {
+	for line := range strings.Lines(metrics(c.self)) {
+		rest, found := strings.CutPrefix(line, "otelcol_receiver_vm_usage_"+name)
+		if !found || rest[0] != '{' && rest[0] != ' ' && !strings.HasPrefix(rest, "_total") {
+			continue
 		}
-		bySequence[p.Sequence] = r
-	}
-	ordered := make([]record, 0, len(bySequence))
-	for i := range uint64(len(bySequence)) {
-		r, ok := bySequence[i+1]
-		require.True(t, ok, "sequence %d is missing among %d", i+1, len(bySequence))
-		if i > 0 {
-			require.Equal(t, bySequence[i].event.Period.End, r.event.Period.Start)
+		v, err := strconv.ParseFloat(strings.TrimSpace(rest[strings.LastIndexByte(rest, ' '):]), 64)
+		if err == nil {
+			sum, ok = sum+v, true
 		}
-		ordered = append(ordered, r)
 	}
-	return ordered
+	return sum, ok
 }
 
 type lockedBuffer struct {
@@ -202,26 +215,4 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
-}
-
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Skipf("SKIPPED: %s is not installed (Debian: kcat; prometheus for promtool)", name)
-	}
-	return path
-}
-
-func run(t *testing.T, stdin, name string, args ...string) (string, error) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Stdin = strings.NewReader(stdin)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	if err != nil {
-		err = fmt.Errorf("%w: %s", err, errs.String())
-	}
-	return out.String(), err
 }

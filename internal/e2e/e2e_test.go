@@ -1,9 +1,6 @@
 package e2e
 
 import (
-	"io"
-	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,36 +12,6 @@ import (
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
 )
 
-// load keeps one CPU, the disk and the loopback interface busy until the test ends.
-func load(t *testing.T) {
-	t.Helper()
-	stop := make(chan struct{})
-	ended := make(chan struct{})
-	dir := t.TempDir()
-	go func() {
-		defer close(ended)
-		block := make([]byte, 1<<20)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			f, err := os.CreateTemp(dir, "load")
-			if err == nil {
-				_, _ = f.Write(block)
-				_ = f.Sync()
-				_ = f.Close()
-				_ = os.Remove(f.Name())
-			}
-			for i := range block {
-				block[i] = block[i]*31 + byte(i)
-			}
-		}
-	}()
-	t.Cleanup(func() { close(stop); <-ended })
-}
-
 // TestEventsAreWhatTheKernelCounted meters this very machine with lo counted
 // too, and compares the sums over all events with /proc read by hand.
 func TestEventsAreWhatTheKernelCounted(t *testing.T) {
@@ -52,62 +19,32 @@ func TestEventsAreWhatTheKernelCounted(t *testing.T) {
 	b := broker(t, "", t.TempDir())
 	load(t)
 
-	var disks []string
-	interfaces := []string{"lo"}
-	entries, err := os.ReadDir("/sys/class/net")
-	require.NoError(t, err)
-	for _, e := range entries {
-		if _, err := os.Stat(filepath.Join("/sys/class/net", e.Name(), "device")); err == nil {
-			interfaces = append(interfaces, e.Name())
-		}
-	}
-	entries, err = os.ReadDir("/sys/block")
-	require.NoError(t, err)
-	for _, e := range entries {
-		if n := e.Name(); !strings.HasPrefix(n, "loop") && !strings.HasPrefix(n, "ram") && !strings.HasPrefix(n, "zram") {
-			if slaves, _ := os.ReadDir(filepath.Join("/sys/block", n, "slaves")); len(slaves) == 0 {
-				disks = append(disks, n)
-			}
-		}
-	}
-
-	outerStart := procTotals(t, disks, interfaces)
-	c := start(t, b.Addr(), "receivers::vm_usage::host::network::include=["+strings.Join(interfaces, ",")+"]")
+	k := thisKernel(t)
+	outerStart := k.read(t)
+	c := start(t, b.Addr(), k.set())
 	events := consume(t, b.Addr())
-	records := events.take(t, atLeast(1))
-	innerStart := procTotals(t, disks, interfaces)
-	records = append(records, events.take(t, atLeast(3))...)
-	innerEnd := procTotals(t, disks, interfaces)
+	events.take(t, atLeast(1))
+	innerStart := k.read(t)
+	events.take(t, atLeast(3))
+	innerEnd := k.read(t)
 	c.stop(t)
-	outerEnd := procTotals(t, disks, interfaces)
+	outerEnd := k.read(t)
 
-	// The last period is closed by the end of the collector: read up to it.
-	last := records[len(records)-1].event.Period.Sequence
-	records = append(records, events.take(t, func(rs []record) bool {
-		return len(rs) > 0 && rs[len(rs)-1].event.Period.Sequence > last
-	})...)
-	ordered := contiguous(t, records)
-
-	sums := usage.Amounts{}
+	proof := prove(t, everything(t, b))
+	proof.within(t, outerStart, innerStart, innerEnd, outerEnd)
+	verify(t, b.Addr(), proof)
+	ordered := proof.only(t)
 	first := ordered[0].event.Period
 	for _, r := range ordered {
 		p := r.event.Period
 		assert.Equal(t, usage.Measured, p.WorstQuality())
-		for m := range p.Metered.All() {
-			sums[m] += p.Usage[m]
-			assert.Equal(t, sums[m], p.Totals[m], "total of %s", m)
-		}
 		assert.InDelta(t, p.Duration/1000, p.Usage[usage.Running], 1, "nanoseconds are carried into the next period")
 		assert.InDelta(t, float64(memTotal(t)>>20)*float64(p.Duration)/1e9, float64(p.Usage[usage.MemoryProvisioned]), 2)
 	}
-	for _, m := range counted {
-		assert.LessOrEqual(t, sums[m], outerEnd[m]-outerStart[m], "%s exceeds what the kernel counted", m)
-		assert.GreaterOrEqual(t, sums[m], innerEnd[m]-innerStart[m], "%s misses what the kernel counted", m)
-	}
-	assert.Positive(t, sums[usage.CPUTime])
-	assert.Positive(t, sums[usage.NetworkTransmitBytes])
-	if len(disks) > 0 {
-		assert.Positive(t, sums[usage.DiskWriteBytes])
+	assert.Positive(t, proof.sums[usage.CPUTime])
+	assert.Positive(t, proof.sums[usage.NetworkTransmitBytes])
+	if len(k.disks) > 0 {
+		assert.Positive(t, proof.sums[usage.DiskWriteBytes])
 	}
 
 	assert.Equal(t, "vm-e2e", first.Instance.ID)
@@ -140,14 +77,8 @@ func TestPrometheusSeesTheInstance(t *testing.T) {
 	consume(t, b.Addr()).take(t, atLeast(1))
 	var body string
 	require.Eventually(t, func() bool {
-		res, err := http.Get("http://" + c.prometheus + "/metrics")
-		if err != nil {
-			return false
-		}
-		defer res.Body.Close()
-		data, err := io.ReadAll(res.Body)
-		body = string(data)
-		return err == nil && strings.Contains(body, "vm_metered_cpu_time")
+		body = metrics(c.prometheus)
+		return strings.Contains(body, "vm_metered_cpu_time")
 	}, patience, 100*time.Millisecond)
 	for _, name := range []string{"vm_cpu_time_seconds_total", "vm_memory_usage_bytes", "vm_disk_io_bytes_total", "vm_network_io_bytes_total", "vm_uptime_seconds", "vm_metered_cpu_time"} {
 		assert.Regexp(t, `(?m)^`+name+`[a-z_]*\{.*vm_id="vm-e2e".*\} `, body)
@@ -177,16 +108,12 @@ func TestKafkaComesAndGoes(t *testing.T) {
 
 	require.NoError(t, b.Close())
 	require.Eventually(t, func() bool { return strings.Count(c.log.String(), "delivery fails") == 2 }, patience, 50*time.Millisecond)
-	broker(t, addr, dir)
+	b = broker(t, addr, dir)
 	require.Eventually(t, func() bool { return strings.Count(c.log.String(), "delivery works again") == 2 }, patience, 50*time.Millisecond)
 	c.stop(t)
-	last := contiguous(t, records)[0].event.Period.Stream
-	all := consume(t, addr).take(t, func(rs []record) bool {
-		return len(rs) > 0 && strings.Contains(c.log.String(), "Shutdown complete") && len(rs) >= len(records)
-	})
-	for _, r := range contiguous(t, all) {
-		require.Equal(t, last.ID, r.event.Period.Stream.ID)
-	}
+	all := prove(t, everything(t, b))
+	assert.Greater(t, len(all.only(t)), len(records))
+	verify(t, addr, all)
 	assert.LessOrEqual(t, strings.Count(c.log.String(), "warn"), 12, "one line for a change, not one for a try")
 }
 
@@ -240,6 +167,7 @@ func TestUpPrintsTheFirstEvent(t *testing.T) {
 	t.Setenv("PROMETHEUS_ENDPOINT", freePort(t))
 	t.Setenv("HEALTH_ENDPOINT", freePort(t))
 	t.Setenv("SELF_METRICS_PORT", port)
+	t.Setenv("STATE_DIRECTORY", filepath.Join(dir, "state"))
 	out, err := run(t, "", ctl, "up", "--config", config, "--broker-listen", addr, "--data-dir", filepath.Join(dir, "kafka"),
 		"--log", filepath.Join(dir, "collector.log"), "--json", "--count", "1", "--timeout", "90s")
 	require.NoError(t, err)

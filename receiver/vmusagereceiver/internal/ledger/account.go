@@ -93,12 +93,16 @@ func (a *account) advance(r *reading.Reading, set *Settings, counts *Counts) {
 // comes here: nothing compares the two clocks but the wall.
 func (a *account) rebase(r *reading.Reading) {
 	passed := max(r.At.Wall-a.last.Wall, 0)
-	shift := r.At.Boot - passed - a.last.Boot
-	a.last.Boot += shift
 	a.last.BootID = r.At.BootID
-	a.began.Boot += shift
+	a.shift(r.At.Boot - passed - a.last.Boot)
+}
+
+// shift moves everything kept in CLOCK_BOOTTIME by d ns.
+func (a *account) shift(d int64) {
+	a.last.Boot += d
+	a.began.Boot += d
 	for g := range a.groups {
-		a.groups[g] += shift
+		a.groups[g] += d
 	}
 }
 

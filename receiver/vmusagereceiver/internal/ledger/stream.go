@@ -57,11 +57,19 @@ func (l *Ledger) bornSince(r *reading.Reading) bool {
 // start of the new run there is a gap, since no counter saw that time; from
 // there on the new run's counters know.
 func (l *Ledger) restart(a *account, r *reading.Reading) {
+	due := a.due
+	defer func() { a.due = due }()
 	l.close(a)
 	if r.At.BootID != a.last.BootID {
 		a.rebase(r)
 	}
-	if began := runStart(r); began.Boot > a.last.Boot {
+	began := runStart(r)
+	if a.last.Boot > began.Boot {
+		// Both cannot be: the old run was seen before the new one began. A wall
+		// clock that was set back has said otherwise.
+		a.shift(began.Boot - a.last.Boot)
+	}
+	if began.Boot > a.last.Boot {
 		a.markAll(usage.Gap)
 		a.accountedTo(began.Boot)
 		began.Wall = max(began.Wall, a.last.Wall)

@@ -60,14 +60,13 @@ func (o *Outbox) joinable() (group []*Chunk, acrossHours bool) {
 			continue
 		}
 		all = append(all, c)
-		switch {
-		case c.joined && len(group) == 0:
-		case len(group) > 0 && (hourOf(c.start) != hourOf(group[0].start) || len(group) == maxJoin):
+		if len(group) > 0 && (hourOf(c.start) != hourOf(group[0].start) || len(group) == maxJoin) {
 			if len(group) > 1 {
 				return group, false
 			}
-			group = append(group[:0], c)
-		default:
+			group = nil
+		}
+		if len(group) > 0 || !c.joined { // a group begins with one that is new to joining
 			group = append(group, c)
 		}
 	}
