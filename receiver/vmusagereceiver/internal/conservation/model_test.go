@@ -27,10 +27,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// A failer is *testing.T or *rapid.T.
+type failer interface {
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // metering is the receiver without its goroutines: each of its steps is one
 // action, so that a crash may come between any two.
 type metering struct {
-	t      *rapid.T
+	t      failer
 	world  *world
 	store  *store
 	marker *store
@@ -50,7 +56,7 @@ type metering struct {
 	end       map[string]int64 // by run: how long it had lived at the last reading
 }
 
-func newMetering(t *rapid.T, maxBytes int64) *metering {
+func newMetering(t failer, maxBytes int64) *metering {
 	m := &metering{
 		t: t, world: newWorld(), store: newStore(), marker: newStore(),
 		kafka: map[uuid.UUID]*usage.Period{}, content: map[uuid.UUID]string{}, comebacks: map[string]int{},

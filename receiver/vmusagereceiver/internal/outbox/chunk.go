@@ -19,9 +19,9 @@ type Chunk struct {
 	written  bool  // its periods are in the storage
 	durable  bool  // so is the descriptor as it is
 
-	refused int
+	refused int       // in a row, without another one being taken unless it is stuck
 	ready   time.Time // not to be offered before
-	as      int64     // the outbox's number of confirmations when it was last refused
+	as      int64     // one more than the outbox had confirmations when it was last refused; 0: never
 	stuck   bool      // refused again although others were taken in between
 }
 
@@ -36,7 +36,7 @@ type descriptor struct {
 	joined  bool  // made from others
 }
 
-// Refused says how often the chunk was refused by this process.
+// Refused says how often the chunk was refused in a row.
 func (c *Chunk) Refused() int { return c.refused }
 
 // Periods says how many periods there are.

@@ -87,7 +87,7 @@ func (o *Outbox) Put(periods []usage.Period, shards [][]byte) (spare [][]byte) {
 func (o *Outbox) refusesAllLocked() bool {
 	n := 0
 	for _, c := range o.chunks {
-		if !c.parked && c.refused > 0 && c.as == o.confirmed {
+		if !c.parked && c.refused > 0 && c.as == o.confirmed+1 {
 			n++
 		}
 	}
@@ -107,13 +107,14 @@ func notify(c chan<- struct{}) {
 	}
 }
 
-// Next returns the oldest chunk that may be offered now. Without one it
-// returns nil and how long until there is one; 0 where there is none to wait for.
+// Next returns the oldest chunk that may be offered now, those first that were
+// not refused yet: what is stuck holds up nothing. Without one it returns nil and
+// how long until there is one; 0 where there is none to wait for.
 func (o *Outbox) Next(now time.Time) (*Chunk, time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var wait time.Duration
-	var parked *Chunk
+	var again, parked *Chunk
 	offerable := false
 	for _, c := range o.chunks {
 		switch {
@@ -127,12 +128,19 @@ func (o *Outbox) Next(now time.Time) (*Chunk, time.Duration) {
 		}
 		offerable = true
 		d := c.ready.Sub(now)
-		if d <= 0 {
+		switch {
+		case d <= 0 && c.refused == 0:
 			return c, 0
-		}
-		if wait == 0 || d < wait {
+		case d <= 0:
+			if again == nil {
+				again = c
+			}
+		case wait == 0 || d < wait:
 			wait = d
 		}
+	}
+	if again != nil {
+		return again, 0
 	}
 	if parked != nil && (!offerable || now.Sub(o.unparked) >= unparkAfter) {
 		o.unparked = now
@@ -159,7 +167,7 @@ func (o *Outbox) Confirm(c *Chunk) {
 	o.confirmed++
 	for _, c := range o.chunks {
 		if !c.stuck {
-			c.ready = time.Time{}
+			c.ready, c.refused = time.Time{}, 0
 		}
 		if c.parked {
 			o.unparkLocked(c)
@@ -184,8 +192,8 @@ func (o *Outbox) removeLocked(c *Chunk) {
 func (o *Outbox) Refuse(c *Chunk, until time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	c.stuck = c.refused > 0 && o.confirmed > c.as
-	c.as = o.confirmed
+	c.stuck = c.as > 0 && o.confirmed+1 > c.as
+	c.as = o.confirmed + 1
 	c.refused++
 	c.ready = until
 	if o.unparked.IsZero() {
