@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver/receivertest"
@@ -167,7 +168,9 @@ func newFake(t *testing.T, src source, p *pipeline, change ...func(*Config)) *vm
 		c(cfg)
 	}
 	require.NoError(t, cfg.Validate())
-	v, err := newReceiver(receivertest.NewNopSettings(metadata.Type), cfg, p.consumer(t))
+	set := receivertest.NewNopSettings(metadata.Type)
+	set.ID = component.NewID(metadata.Type) // the same in every life: storages go by it
+	v, err := newReceiver(set, cfg, p.consumer(t))
 	require.NoError(t, err)
 	v.clock, v.newID = fakeClock, countedIDs()
 	v.open = func(reading.Instant) (source, error) { return src, nil }
