@@ -21,7 +21,7 @@ type printer struct {
 	shown int
 }
 
-// record shows one record, and returns [follow.Stop] after the last one wanted.
+// record shows one record, and returns [follow.ErrStop] after the last one wanted.
 func (p *printer) record(r *kgo.Record) error {
 	text, err := p.text(r.Value)
 	if err != nil {
@@ -33,7 +33,7 @@ func (p *printer) record(r *kgo.Record) error {
 	}
 	p.shown++
 	if p.shown == p.most {
-		return follow.Stop
+		return follow.ErrStop
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/confmap"
 )
 
@@ -12,7 +13,7 @@ func TestCheck(t *testing.T) {
 		"good": "1h30m", "bad": "soon", "number": 5, "nothing": nil,
 		"nested": map[string]any{"bad": "5 seconds", "good": "5s"},
 	})
-	assert.NoError(t, Check(conf, "good", "number", "nothing", "absent", "nested::good", "nested::absent"))
+	require.NoError(t, Check(conf, "good", "number", "nothing", "absent", "nested::good", "nested::absent"))
 	assert.EqualError(t, Check(conf, "bad", "good", "nested::bad"),
 		`bad is "soon": write a number and a unit, such as 500ms, 30s, 5m or 1h30m`+"\n"+
 			`nested::bad is "5 seconds": write a number and a unit, such as 500ms, 30s, 5m or 1h30m`)

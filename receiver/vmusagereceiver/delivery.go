@@ -43,7 +43,7 @@ func jitterOf(host string, jitter time.Duration) time.Duration {
 	return time.Duration(h.Sum64() % uint64(jitter)) //nolint:gosec // below jitter
 }
 
-// run offers until the sampler is done (an offer under way is then cancelled),
+// run offers until the sampler is done (an offer under way is then canceled),
 // and then, when the keeper has ended, too, once more what is left.
 func (d *delivery) run(sampling, keeping context.Context) {
 	timer := time.NewTimer(0)

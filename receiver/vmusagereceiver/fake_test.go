@@ -55,7 +55,7 @@ func newFakeSource() *fakeSource {
 		Instance: &s.instance, Source: "fake", Run: bootID,
 		Flavor: usage.Flavor{VCPUs: 2, MemoryBytes: 1 << 30},
 	}
-	for m := usage.Running; m < usage.DiskReadBytes; m++ {
+	for m := range usage.DiskReadBytes {
 		s.reading.Metered.Add(m)
 	}
 	s.reading.Scanned = s.reading.Metered

@@ -34,7 +34,7 @@ func (k *keeper) run(sampling context.Context) {
 	for {
 		select {
 		case <-sampling.Done():
-			k.flush()
+			_ = k.flush() // told
 			return
 		case <-k.outbox.Dirty():
 			// After a failure the timer decides when, not what comes in.
@@ -49,7 +49,7 @@ func (k *keeper) run(sampling context.Context) {
 	}
 }
 
-// flush is not cancelled: what is being written either is or is not.
+// flush is not canceled: what is being written either is or is not.
 func (k *keeper) flush() error {
 	ctx := context.Background()
 	began := time.Now()

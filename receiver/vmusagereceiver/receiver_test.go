@@ -61,7 +61,7 @@ func TestTicksAreAlignedAndPeriodsAddUp(t *testing.T) {
 				assert.Equal(t, ps[i-1].End, ps[i].Start)
 			}
 		}
-		assert.EqualValues(t, 55e6, sum)
+		assert.Equal(t, int64(55_000_000), sum)
 		assert.Equal(t, []int64{23e6, 30e6, 2e6}, []int64{ps[0].Usage[usage.Running], ps[1].Usage[usage.Running], ps[2].Usage[usage.Running]})
 	})
 }
@@ -162,7 +162,7 @@ func TestFailedSamplesAreBridgedByTheCounters(t *testing.T) {
 		ps := p.periods()
 		require.NotEmpty(t, ps)
 		last := ps[len(ps)-1]
-		assert.EqualValues(t, 90e6, last.Totals[usage.CPUTime])
+		assert.Equal(t, int64(90_000_000), last.Totals[usage.CPUTime])
 		assert.Equal(t, usage.Recovered, ps[0].Quality[usage.CPUTime])
 		assert.Equal(t, usage.Gap, ps[0].Quality[usage.Memory])
 		assert.Less(t, ps[0].Coverage[usage.CPUTime], int32(usage.FullCoverage))

@@ -75,7 +75,7 @@ func TestTheReceiverGoesOnFromItsStorage(t *testing.T) {
 			assert.EqualValues(t, i+1, ps[i].Sequence)
 			assert.Equal(t, sum, ps[i].Totals[usage.CPUTime])
 		}
-		assert.EqualValues(t, (60+600+30)*1e6, sum)
+		assert.Equal(t, int64(690_000_000), sum)
 		assert.Equal(t, usage.Recovered, ps[3].Quality[usage.CPUTime])
 		assert.Equal(t, usage.Gap, ps[3].Quality[usage.Memory])
 	})

@@ -11,8 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Stop is what a handler returns when it wants no further record.
-var Stop = errors.New("stop")
+// ErrStop is what a handler returns when it wants no further record.
+var ErrStop = errors.New("stop")
 
 // ErrIdle is what [Run] returns when nothing came for [Options.Idle].
 var ErrIdle = errors.New("nothing came")
@@ -49,7 +49,7 @@ type Options struct {
 
 // Run calls handle with every record, in the order of offsets within a
 // partition, until the context is done, handle returns an error, Idle passed or
-// Drain is reached. It returns nil after Drain and after a handler's [Stop],
+// Drain is reached. It returns nil after Drain and after a handler's [ErrStop],
 // [ErrIdle], the context's error, or the handler's.
 func Run(ctx context.Context, o Options, handle func(*kgo.Record) error) error {
 	n := &notices{say: o.Notice}
@@ -103,7 +103,7 @@ func (r *reader) run(ctx context.Context, handle func(*kgo.Record) error) error 
 			if record.Attrs.IsControl() {
 				continue
 			}
-			if err := handle(record); errors.Is(err, Stop) {
+			if err := handle(record); errors.Is(err, ErrStop) {
 				return nil
 			} else if err != nil {
 				return err

@@ -28,9 +28,9 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
-func broker(t *testing.T, addr string, topics ...devbroker.Topic) *devbroker.Broker {
+func broker(t *testing.T, topics ...devbroker.Topic) *devbroker.Broker {
 	t.Helper()
-	b, err := devbroker.Start(t.Context(), devbroker.Options{Listen: addr, Topics: topics})
+	b, err := devbroker.Start(t.Context(), devbroker.Options{Topics: topics})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, b.Close()) })
 	return b
@@ -53,14 +53,14 @@ func collect(values *[]string, n int) func(*kgo.Record) error {
 	return func(r *kgo.Record) error {
 		*values = append(*values, string(r.Value))
 		if len(*values) == n {
-			return Stop
+			return ErrStop
 		}
 		return nil
 	}
 }
 
 func TestFromBeginning(t *testing.T) {
-	b := broker(t, "", devbroker.Topic{Name: topic, Partitions: 2})
+	b := broker(t, devbroker.Topic{Name: topic, Partitions: 2})
 	produce(t, b.Addr(), record(0, "a"), record(0, "b"), record(1, "c"))
 	var got []string
 	require.NoError(t, Run(within(t), Options{Brokers: []string{b.Addr()}, Topic: topic, FromBeginning: true}, collect(&got, 3)))
@@ -68,7 +68,7 @@ func TestFromBeginning(t *testing.T) {
 }
 
 func TestFromNowOnMissesNothingAfterReady(t *testing.T) {
-	b := broker(t, "", devbroker.Topic{Name: topic, Partitions: 3})
+	b := broker(t, devbroker.Topic{Name: topic, Partitions: 3})
 	produce(t, b.Addr(), record(0, "old"), record(1, "old"))
 	var got []string
 	err := Run(within(t), Options{
@@ -80,7 +80,7 @@ func TestFromNowOnMissesNothingAfterReady(t *testing.T) {
 }
 
 func TestTheHandlersErrorEndsIt(t *testing.T) {
-	b := broker(t, "", devbroker.Topic{Name: topic, Partitions: 1})
+	b := broker(t, devbroker.Topic{Name: topic, Partitions: 1})
 	produce(t, b.Addr(), record(0, "a"))
 	boom := errors.New("boom")
 	err := Run(within(t), Options{Brokers: []string{b.Addr()}, Topic: topic, FromBeginning: true}, func(*kgo.Record) error { return boom })
@@ -88,7 +88,7 @@ func TestTheHandlersErrorEndsIt(t *testing.T) {
 }
 
 func TestIdle(t *testing.T) {
-	b := broker(t, "", devbroker.Topic{Name: topic, Partitions: 1})
+	b := broker(t, devbroker.Topic{Name: topic, Partitions: 1})
 	for name, addr := range map[string]string{"nothing in the topic": b.Addr(), "no broker": freeAddr(t)} {
 		t.Run(name, func(t *testing.T) {
 			err := Run(within(t), Options{Brokers: []string{addr}, Topic: topic, Idle: time.Millisecond}, nil)
@@ -98,14 +98,14 @@ func TestIdle(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	b := broker(t, "", devbroker.Topic{Name: topic, Partitions: 1})
+	b := broker(t, devbroker.Topic{Name: topic, Partitions: 1})
 	ctx, cancel := context.WithCancel(within(t))
 	err := Run(ctx, Options{Brokers: []string{b.Addr()}, Topic: topic, Ready: cancel}, nil)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestDrainReadsToTheEndThatItFinds(t *testing.T) {
-	b := broker(t, "", devbroker.Topic{Name: topic, Partitions: 2})
+	b := broker(t, devbroker.Topic{Name: topic, Partitions: 2})
 	drain := make(chan struct{})
 	var got []string
 	err := Run(within(t), Options{
@@ -121,7 +121,7 @@ func TestDrainReadsToTheEndThatItFinds(t *testing.T) {
 
 // TestDrainOfATransaction: the last offsets of its partitions are not records.
 func TestDrainOfATransaction(t *testing.T) {
-	b := broker(t, "", devbroker.Topic{Name: topic, Partitions: 1})
+	b := broker(t, devbroker.Topic{Name: topic, Partitions: 1})
 	c, err := kgo.NewClient(kgo.SeedBrokers(b.Addr()), kgo.DefaultProduceTopic(topic), kgo.TransactionalID("t"), kgo.DisableClientMetrics())
 	require.NoError(t, err)
 	defer c.Close()
@@ -138,7 +138,7 @@ func TestDrainOfATransaction(t *testing.T) {
 }
 
 func TestDrainOfNothing(t *testing.T) {
-	b := broker(t, "", devbroker.Topic{Name: topic, Partitions: 1})
+	b := broker(t, devbroker.Topic{Name: topic, Partitions: 1})
 	drain := make(chan struct{})
 	close(drain)
 	for _, addr := range []string{b.Addr(), freeAddr(t)} {

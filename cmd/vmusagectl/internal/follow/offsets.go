@@ -59,7 +59,7 @@ func partitionsOf(ctx context.Context, client *kgo.Client, topic string) ([]int3
 	request := kmsg.NewPtrMetadataRequest()
 	request.AllowAutoTopicCreation = false
 	t := kmsg.NewMetadataRequestTopic()
-	t.Topic = kmsg.StringPtr(topic)
+	t.Topic = new(topic)
 	request.Topics = append(request.Topics, t)
 	response, err := request.RequestWith(ctx, client)
 	if err != nil {

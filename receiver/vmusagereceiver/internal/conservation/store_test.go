@@ -3,7 +3,6 @@ package conservation
 import (
 	"context"
 	"errors"
-	"maps"
 
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 )
@@ -42,5 +41,3 @@ func (s *store) Batch(_ context.Context, ops ...*storage.Operation) error {
 	}
 	return nil
 }
-
-func (s *store) copied() *store { return &store{values: maps.Clone(s.values)} }

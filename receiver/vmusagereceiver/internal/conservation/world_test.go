@@ -122,7 +122,7 @@ func (m *machine) reading(w *world) *reading.Reading {
 		At:       w.now(),
 		Source:   "model", Run: m.run, RunAt: m.runAt,
 	}
-	for u := usage.Running; u < usage.DiskReadBytes; u++ {
+	for u := range usage.DiskReadBytes {
 		r.Metered.Add(u)
 	}
 	r.Metered.AddClass(usage.Disk)

@@ -26,10 +26,8 @@ func field(l []byte) (f, rest []byte) {
 
 // line cuts the next line off b.
 func line(b []byte) (l, rest []byte) {
-	if i := bytes.IndexByte(b, '\n'); i >= 0 {
-		return b[:i], b[i+1:]
-	}
-	return b, nil
+	l, rest, _ = bytes.Cut(b, []byte{'\n'})
+	return l, rest
 }
 
 // leading parses the decimal digits at the start of b and returns how many

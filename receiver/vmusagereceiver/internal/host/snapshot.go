@@ -67,7 +67,7 @@ func (s *Snapshot) Reading(r *reading.Reading) {
 	r.RunAt = 0 // a machine runs from its boot on
 	r.Flavor = s.flavor
 	r.Metered, r.Scanned = 0, 0
-	for m := usage.Running; m < usage.DiskReadBytes; m++ {
+	for m := range usage.DiskReadBytes {
 		r.Metered.Add(m)
 	}
 	r.Metered.AddClass(usage.Disk)

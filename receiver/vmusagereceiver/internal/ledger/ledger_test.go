@@ -41,7 +41,7 @@ func newMachine() *machine {
 		{First: usage.DiskReadBytes, N: 4, ID: "vda", Birth: 2, Values: [4]uint64{100, 200, 3, 4}},
 		{First: usage.NetworkTransmitBytes, N: 4, ID: "eth0", Birth: 3, Resets: true, Values: [4]uint64{1000, 2000, 10, 20}},
 	}
-	for u := usage.Running; u < usage.DiskReadBytes; u++ {
+	for u := range usage.DiskReadBytes {
 		m.Metered.Add(u)
 	}
 	m.Metered.AddClass(usage.Disk)
@@ -323,7 +323,7 @@ func TestOwnerAndFlavorSplitThePeriod(t *testing.T) {
 			require.Len(t, ps, 1)
 			assert.Equal(t, before, ps[0].Instance)
 			assert.Equal(t, flavor, ps[0].Flavor)
-			assert.EqualValues(t, 10e6*flavor.VCPUs, ps[0].Usage[usage.VCPUProvisioned])
+			assert.Equal(t, 10e6*flavor.VCPUs, ps[0].Usage[usage.VCPUProvisioned])
 			p := closeWith(t, l, m.pass(20))
 			assert.True(t, p.Instance.Equal(&m.instance))
 			assert.Equal(t, m.Flavor, p.Flavor)

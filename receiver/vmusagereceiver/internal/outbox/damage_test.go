@@ -175,7 +175,7 @@ func TestANewerFormatIsAnError(t *testing.T) {
 	index["index"] = newer(wire.KindIndex)
 	_, _, err := outbox.Open(t.Context(), settings(), index, marker)
 	require.ErrorIs(t, err, wire.ErrNewer)
-	assert.ErrorContains(t, err, "another storage")
+	require.ErrorContains(t, err, "another storage")
 
 	chunk := maps.Clone(store)
 	for key := range chunk {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/tick"
 )
@@ -23,7 +24,7 @@ func TestNext(t *testing.T) {
 		{"1969-12-31T23:59:45Z", 30 * time.Second, "1970-01-01T00:00:00Z"},
 	} {
 		now, err := time.Parse(time.RFC3339Nano, tt.now)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		assert.Equal(t, tt.want, tick.Next(now, tt.every).UTC().Format(time.RFC3339Nano), "after %s", tt.now)
 	}
 }
