@@ -166,8 +166,14 @@ func (c *collector) kill(t *testing.T) {
 // waitLog waits for a line of the log.
 func (c *collector) waitLog(t *testing.T, text string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return strings.Contains(c.log.String(), text) },
-		patience, 50*time.Millisecond, "no %q in the log", text)
+	for deadline := time.Now().Add(patience); !strings.Contains(c.log.String(), text); time.Sleep(50 * time.Millisecond) {
+		select {
+		case <-c.exited:
+			require.Contains(t, c.log.String(), text, "the collector ended: %v", c.err)
+		default:
+			require.True(t, time.Now().Before(deadline), "no %q in the log", text)
+		}
+	}
 }
 
 // metrics returns what a Prometheus endpoint says, or "" where it does not answer.

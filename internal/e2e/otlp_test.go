@@ -13,7 +13,8 @@ import (
 func agent(t *testing.T, gateway string, set ...string) *installation {
 	t.Helper()
 	return install(t, "testdata/agent.yaml", "GATEWAY_ENDPOINT="+gateway).
-		set("receivers::vm_usage::collection_interval=200ms", "receivers::vm_usage::period=1s", "receivers::vm_usage::jitter=0s").
+		set("receivers::vm_usage::collection_interval=200ms", "receivers::vm_usage::period=1s", "receivers::vm_usage::jitter=0s",
+			"service::telemetry::logs::disable_stacktrace=true").
 		set(set...)
 }
 
@@ -21,7 +22,8 @@ func agent(t *testing.T, gateway string, set ...string) *installation {
 func gateway(t *testing.T, listen, kafka string) *installation {
 	t.Helper()
 	return install(t, "testdata/gateway.yaml", "GATEWAY_ENDPOINT="+listen, "KAFKA_BROKER="+kafka).
-		set("exporters::usage_event::timeout=2s", "exporters::usage_event::retry_on_failure::max_elapsed_time=2s")
+		set("exporters::usage_event::timeout=2s", "exporters::usage_event::retry_on_failure::max_interval=500ms",
+			"exporters::usage_event::retry_on_failure::max_elapsed_time=2s")
 }
 
 // TestThroughOTLP kills agent and gateway again and again while Kafka comes and
