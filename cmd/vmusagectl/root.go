@@ -57,7 +57,8 @@ With it you can
   up       see all of it work on this machine: Kafka, collector and events
   broker   run only the Kafka, for a collector that you start yourself
   tail     read the events of any Kafka
-  verify   prove that the events are complete and add up`,
+  verify   prove that the events are complete and add up
+  dlq      look at the events that could not be written, and send them again`,
 		Example: `  # meter this machine and watch; Ctrl-C ends it
   vmusagectl up
 
@@ -68,6 +69,9 @@ With it you can
 
   # is everything there, and is nothing counted twice?
   vmusagectl verify
+
+  # did anything not get through?
+  vmusagectl dlq list
 
   # the CPU seconds of the next ten events, as JSON
   vmusagectl tail --json --count 10 | jq .metrics.cpu_seconds`,
@@ -81,7 +85,7 @@ With it you can
 	root.SetOut(t.out)
 	root.SetErr(t.err)
 	root.SetVersionTemplate("vmusagectl {{.Version}}\n")
-	root.AddCommand(newUp(t), newBroker(t), newTail(t), newVerify(t))
+	root.AddCommand(newUp(t), newBroker(t), newTail(t), newVerify(t), newDLQ(t))
 	wrongUsage(root)
 	return root
 }

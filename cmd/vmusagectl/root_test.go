@@ -9,7 +9,19 @@ import (
 )
 
 func TestHelpTeaches(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"broker", "--help"}, {"tail", "--help"}, {"verify", "--help"}, {"up", "--help"}} {
+	for _, args := range [][]string{
+		{},
+		{"--help"},
+		{"broker", "--help"},
+		{"tail", "--help"},
+		{"verify", "--help"},
+		{"up", "--help"},
+		{"dlq"},
+		{"dlq", "list", "--help"},
+		{"dlq", "show", "--help"},
+		{"dlq", "replay", "--help"},
+		{"dlq", "export", "--help"},
+	} {
 		status, out, err := call(t, args...)
 		assert.Equal(t, exitOK, status)
 		assert.Contains(t, out, "Examples:\n  ")

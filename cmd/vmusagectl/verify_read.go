@@ -12,30 +12,16 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/vmusage/otelcol-vmusage/cmd/vmusagectl/internal/follow"
 	"github.com/vmusage/otelcol-vmusage/cmd/vmusagectl/internal/verify"
 )
 
 // verifyTopic adds what a topic holds, up to the end that it has when it is
 // first seen.
 func verifyTopic(ctx context.Context, t terminal, f verifyFlags, v *verify.Verifier) error {
-	drain := make(chan struct{})
-	err := follow.Run(ctx, follow.Options{
-		Brokers: f.brokers, Topic: f.topic, FromBeginning: true, Idle: f.timeout,
-		Drain: drain, Ready: func() { close(drain) },
-		Notice: func(line string) { t.say("%s", line) },
-	}, func(r *kgo.Record) error {
+	return readTopic(ctx, t, topicFlags{f.brokers, f.topic, f.timeout}, func(r *kgo.Record) error {
 		v.Add(r.Value, fmt.Sprintf("%s, partition %d, offset %d", r.Topic, r.Partition, r.Offset))
 		return nil
 	})
-	switch {
-	case errors.Is(err, follow.ErrIdle):
-		return fmt.Errorf("the end of topic %s was not reached: nothing came for %s", f.topic, f.timeout)
-	case err != nil:
-		return fmt.Errorf("the end of topic %s was not reached: %w", f.topic, err)
-	default:
-		return nil
-	}
 }
 
 // maxLine is far above what a broker takes as one record by default, 1 MiB.

@@ -1,6 +1,8 @@
 package follow
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -22,7 +24,10 @@ type notices struct {
 // OnBrokerConnect implements [kgo.HookBrokerConnect].
 func (n *notices) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
 	addr := net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port))
-	if err != nil {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return // the run ends before the connection is there
+	case err != nil:
 		n.waitFor("Kafka at "+addr, err)
 		return
 	}

@@ -69,9 +69,9 @@ func size(n float64) string {
 	return fmt.Sprintf("%.2f %s", n, units[i])
 }
 
-// printable replaces what a terminal might obey: names come from events that
+// Printable replaces what a terminal might obey: names come from events that
 // anyone who can write to the topic has made up.
-func printable(s string) string {
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r

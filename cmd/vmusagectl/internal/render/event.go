@@ -27,7 +27,7 @@ func Event(e *event.Event, color bool) string {
 // Other returns the line for an event that is not a usage event of a known
 // version: its JSON as it came, on one line.
 func Other(json []byte) string {
-	return printable(strings.Join(strings.Fields(string(json)), " ")) + "\n"
+	return Printable(strings.Join(strings.Fields(string(json)), " ")) + "\n"
 }
 
 // head writes when, who and how sure.
@@ -39,10 +39,10 @@ func (p *pen) head(e *event.Event) {
 		name = e.Period.Instance.Name
 	}
 	if name != "" && name != e.InstanceID {
-		p.put(bold, printable(name))
-		p.put(dim, " ("+printable(e.InstanceID)+")")
+		p.put(bold, Printable(name))
+		p.put(dim, " ("+Printable(e.InstanceID)+")")
 	} else {
-		p.put(bold, printable(e.InstanceID))
+		p.put(bold, Printable(e.InstanceID))
 	}
 	p.put(dim, "  owner ")
 	p.put(plain, owner(e.UserID, e.OrgID))
@@ -119,10 +119,10 @@ func owner(user, org string) string {
 	case user == "" && org == "":
 		return "none"
 	case org == "":
-		return printable(user)
+		return Printable(user)
 	case user == "":
-		return "of " + printable(org)
+		return "of " + Printable(org)
 	default:
-		return printable(user) + " of " + printable(org)
+		return Printable(user) + " of " + Printable(org)
 	}
 }

@@ -23,7 +23,7 @@ func Report(r *verify.Report) string {
 		}
 	}
 	for _, note := range r.Notes {
-		fmt.Fprintf(&b, "note: %s\n", printable(note))
+		fmt.Fprintf(&b, "note: %s\n", Printable(note))
 	}
 	for i := range r.Violations {
 		b.WriteString(violation(&r.Violations[i]))
@@ -61,7 +61,7 @@ func sums(r *verify.Report) string {
 	for i := range r.Instances {
 		in := &r.Instances[i]
 		all, first, last = all+len(in.Streams), min(first, in.First), max(last, in.Last)
-		row(printable(in.ID), len(in.Streams), in.Counts, in.First, in.Last, &in.Usage)
+		row(Printable(in.ID), len(in.Streams), in.Counts, in.First, in.Last, &in.Usage)
 	}
 	row("all", all, r.Counts, first, last, &r.Usage)
 	return t.String()
@@ -105,9 +105,9 @@ func decimal(n int64) string { return strconv.FormatInt(n, 10) }
 
 // streams lists the streams of an instance.
 func streams(b *strings.Builder, in *verify.Instance) {
-	fmt.Fprintf(b, "streams of %s:\n", printable(in.ID))
+	fmt.Fprintf(b, "streams of %s:\n", Printable(in.ID))
 	for _, s := range in.Streams {
-		fmt.Fprintf(b, "  %s  %s on %s, sequences %d to %d, %s - %s\n", s.ID, printable(s.Source), printable(s.Host), s.First, s.Last, instant(s.Start), instant(s.End))
+		fmt.Fprintf(b, "  %s  %s on %s, sequences %d to %d, %s - %s\n", s.ID, Printable(s.Source), Printable(s.Host), s.First, s.Last, instant(s.Start), instant(s.End))
 	}
 }
 
@@ -116,7 +116,7 @@ func violation(v *verify.Violation) string {
 	if v.Instance != "" {
 		s += fmt.Sprintf(": instance %s, stream %s, sequence %d", v.Instance, v.Stream, v.Sequence)
 	}
-	return printable(fmt.Sprintf("%s (%s): %s", s, v.Where, v.Detail)) + "\n"
+	return Printable(fmt.Sprintf("%s (%s): %s", s, v.Where, v.Detail)) + "\n"
 }
 
 // verdict returns the line that says that all is proven. What is not is said by

@@ -5,9 +5,10 @@ import (
 	"unicode/utf8"
 )
 
-// A table aligns rows of equal length: the first column to the left, the others,
+// A table aligns rows of equal length: the first columns to the left, the others,
 // which are numbers and times, to the right.
 type table struct {
+	left   int // columns to the left after the first one
 	rows   [][]string
 	widths []int
 }
@@ -27,9 +28,12 @@ func (t *table) String() string {
 	for _, cells := range t.rows {
 		for i, cell := range cells {
 			pad := strings.Repeat(" ", t.widths[i]-utf8.RuneCountInString(cell))
-			if i == 0 {
+			switch {
+			case i == 0:
 				b.WriteString(cell + pad)
-			} else {
+			case i <= t.left:
+				b.WriteString("  " + cell + pad)
+			default:
 				b.WriteString("  " + pad + cell)
 			}
 		}
