@@ -64,7 +64,7 @@ func newExporter(ctx context.Context, set exporter.Settings, cfg *Config) (*usag
 	if e.convert, err = newConverter(cfg, newRefusals(set.Logger, builder).add); err != nil {
 		return nil, err
 	}
-	e.producer = newProducer(cfg.Timeout, e.connect)
+	e.producer = newProducer(cfg.Timeout, cfg.Producer.MaxMessageBytes, e.connect)
 
 	inner := set
 	inner.Logger = set.Logger.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
@@ -147,6 +147,9 @@ func (e *usageEvent) push(ctx context.Context, r xexporterhelper.Request) error 
 	}
 	start := time.Now()
 	err := e.producer.send(ctx, records)
+	if p, ok := errors.AsType[*publishError](err); ok {
+		p.keepPoison()
+	}
 	e.measure(ctx, time.Since(start), records, err)
 	if ctx.Err() == nil && !errors.Is(err, errStopped) { // else it says nothing about Kafka
 		e.health.Report(publishing, err)

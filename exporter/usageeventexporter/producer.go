@@ -3,7 +3,6 @@ package usageeventexporter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -22,7 +21,8 @@ const cutGrace = time.Second
 // A producer sends records by way of a sarama producer that it builds when one
 // is needed and replaces when it is of no more use. It is safe for concurrent use.
 type producer struct {
-	timeout time.Duration // of an attempt, all included
+	timeout time.Duration // of a produce call, connecting included
+	most    int           // bytes of a record, as sarama counts them
 	build   func(*lifeline) (sarama.SyncProducer, error)
 
 	mu       sync.Mutex
@@ -39,20 +39,24 @@ type session struct {
 	sync  sarama.SyncProducer
 	err   error
 
+	// alone is held to read by produce calls, whose records sarama may put into
+	// batches with those of other calls, and to write where that must not be.
+	alone sync.RWMutex
+
 	// guarded by producer.mu
 	attempts int  // that use it
 	retired  bool // no new attempt uses it; the last one closes it
 }
 
-func newProducer(timeout time.Duration, build func(*lifeline) (sarama.SyncProducer, error)) *producer {
-	return &producer{timeout: timeout, build: build, sessions: map[*session]struct{}{}}
+func newProducer(timeout time.Duration, most int, build func(*lifeline) (sarama.SyncProducer, error)) *producer {
+	return &producer{timeout: timeout, most: most, build: build, sessions: map[*session]struct{}{}}
 }
 
 // send makes one attempt and returns nil once Kafka has acknowledged all
 // records. Otherwise the error is a [publishError] with those that it has not,
 // as far as is known, or, where ctx ended first, that of ctx: then the attempt
-// goes on for at most the timeout, and what it still delivers is delivered again
-// by whoever tries again.
+// goes on until its produce call ends, and what it still delivers is delivered
+// again by whoever tries again.
 func (p *producer) send(ctx context.Context, records []record) error {
 	s, err := p.acquire()
 	if err != nil {
@@ -61,7 +65,7 @@ func (p *producer) send(ctx context.Context, records []record) error {
 	done := make(chan error, 1)
 	go func() {
 		defer p.release(s)
-		done <- p.attempt(s, records)
+		done <- p.attempt(ctx, s, records)
 	}()
 	select {
 	case err = <-done:
@@ -77,30 +81,6 @@ func (p *producer) send(ctx context.Context, records []record) error {
 		}
 	}
 	return err
-}
-
-// attempt sends records in a session and retires it where it is of no more use.
-func (p *producer) attempt(s *session, records []record) error {
-	clock := time.AfterFunc(p.timeout, func() {
-		p.retire(s)
-		s.line.cut(fmt.Errorf("%w within %v", errNoAnswer, p.timeout))
-	})
-	defer clock.Stop()
-	<-s.ready
-	if s.err != nil {
-		p.retire(s)
-		return &publishError{failed: records, total: len(records), cause: s.causeOf(withConnectRemedy(s.err, records[0].topic))}
-	}
-	err := s.sync.SendMessages(messages(records))
-	if err == nil {
-		return nil
-	}
-	failed := newPublishError(records, err)
-	if failed.spent {
-		p.retire(s)
-	}
-	failed.cause = s.causeOf(failed.cause)
-	return failed
 }
 
 // causeOf returns why the session was cut, if it was: what sarama then says

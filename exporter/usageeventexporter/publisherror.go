@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/IBM/sarama"
 	"github.com/eapache/go-resiliency/breaker"
@@ -12,56 +11,87 @@ import (
 
 // A publishError says which records one attempt did not get acknowledged.
 type publishError struct {
-	failed []record
+	failed []record // to be sent again
+	poison []poison // refused alone and for good
 	total  int
-	cause  error // of the first that failed, unless a later one tells more
+	cause  error // of the first in failed, unless a later one tells more
 	spent  bool  // the sarama producer would go on failing
 }
 
-func (e *publishError) Error() string {
-	return fmt.Sprintf("Kafka did not acknowledge %d of %d usage events: %v", len(e.failed), e.total, e.cause)
+// A poison record is one that Kafka will refuse as often as it is offered.
+type poison struct {
+	record
+	reason string // of suspicion
+	err    error
 }
 
-func (e *publishError) Unwrap() error { return e.cause }
+func (e *publishError) Error() string {
+	return fmt.Sprintf("Kafka did not acknowledge %d of %d usage events: %v", len(e.failed)+len(e.poison), e.total, e.Unwrap())
+}
 
-// newPublishError takes err apart, which SendMessages returned for records.
-func newPublishError(records []record, err error) *publishError {
-	p := &publishError{total: len(records), cause: err}
+func (e *publishError) Unwrap() error {
+	if e.cause == nil && len(e.poison) > 0 {
+		return e.poison[0].err
+	}
+	return e.cause
+}
+
+// none reports whether there is nothing that was not acknowledged.
+func (e *publishError) none() bool { return len(e.failed)+len(e.poison) == 0 }
+
+// fail adds records that were not acknowledged because of err.
+func (e *publishError) fail(err error, records ...record) {
+	e.failed = append(e.failed, records...)
+	e.spent = e.spent || isSpent(err)
+	if e.cause == nil || errors.Is(e.cause, breaker.ErrBreakerOpen) {
+		e.cause = err
+	}
+}
+
+// refuse adds a record that was refused alone.
+func (e *publishError) refuse(r *record, reason string, err error) {
+	err = fmt.Errorf("the event %s of instance %q is refused alone: %w", r.eventID(), r.key, withRemedy(err, r.topic))
+	e.poison = append(e.poison, poison{*r, reason, err})
+}
+
+// keepPoison makes the poison records such as are sent again, with the others.
+func (e *publishError) keepPoison() {
+	for i := range e.poison {
+		e.fail(e.poison[i].err, e.poison[i].record)
+	}
+	e.poison = nil
+}
+
+// sort takes err apart, which SendMessages returned for records, and returns
+// those that it may have refused for what is in them, in their order. alone says
+// that nothing else was sent with them.
+func (e *publishError) sort(records []record, alone bool, err error) (suspects []record) {
 	var each sarama.ProducerErrors
 	if !errors.As(err, &each) {
-		p.failed, p.spent = records, true
-		return p
+		e.fail(err, records...)
+		e.spent = true
+		return nil
 	}
-	p.failed = make([]record, 0, len(each))
-	p.cause = nil
-	for _, e := range each {
-		p.failed = append(p.failed, *e.Msg.Metadata.(*record))
-		if p.cause == nil || errors.Is(p.cause, breaker.ErrBreakerOpen) {
-			p.cause = e.Err
+	errs := make(map[*record]error, len(each))
+	for _, pe := range each {
+		errs[pe.Msg.Metadata.(*record)] = pe.Err
+	}
+	for i := range records {
+		r := &records[i]
+		err, failed := errs[r]
+		if !failed {
+			continue
 		}
-		p.spent = p.spent || isSpent(e.Err)
+		switch reason, suspect := suspicion(err); {
+		case !suspect:
+			e.fail(withRemedy(err, r.topic), *r)
+		case alone && len(records) == 1:
+			e.refuse(r, reason, err)
+		default:
+			suspects = append(suspects, *r)
+		}
 	}
-	p.cause = withRemedy(p.cause, p.failed[0].topic)
-	return p
-}
-
-// spentErrors are those after which a new sarama producer does better than the
-// one that had them: it would answer from a state that no longer holds.
-var spentErrors = []error{
-	// sarama's own breaker for a topic: for 10 s it hides what is wrong, and
-	// goes on after it was mended.
-	breaker.ErrBreakerOpen,
-	sarama.ErrUnknownTopicOrPartition,
-	// No broker of those it knows is left, or it gave up by itself.
-	sarama.ErrOutOfBrokers, sarama.ErrClosedClient, sarama.ErrShuttingDown,
-	// Its id, epoch or sequence is not what the broker has: expired, or the
-	// broker lost its data.
-	sarama.ErrOutOfOrderSequenceNumber, sarama.ErrUnknownProducerID, sarama.ErrInvalidProducerEpoch,
-	sarama.ErrInvalidProducerIDMapping, sarama.ErrProducerFenced,
-}
-
-func isSpent(err error) bool {
-	return slices.ContainsFunc(spentErrors, func(s error) bool { return errors.Is(err, s) })
+	return suspects
 }
 
 // withConnectRemedy adds to the error of a first connection what the operator
@@ -84,8 +114,12 @@ func withRemedy(err error, topic string) error {
 		return fmt.Errorf("allow this user IdempotentWrite on the cluster, or write on topic %q: %w", topic, err)
 	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
 		return fmt.Errorf("the brokers reject auth::sasl: check mechanism, username and password: %w", err)
+	case errors.Is(err, errTooLarge):
+		return fmt.Errorf("raise producer::max_message_bytes, and max.message.bytes of topic %q: %w", topic, err)
 	case errors.Is(err, sarama.ErrMessageSizeTooLarge):
-		return fmt.Errorf("topic %q: an event or a batch is over the limit: raise max.message.bytes of the topic and producer::max_message_bytes: %w", topic, err)
+		return fmt.Errorf("raise max.message.bytes of topic %q: %w", topic, err)
+	case errors.Is(err, sarama.ErrMessageSetSizeTooLarge):
+		return fmt.Errorf("raise segment.bytes of topic %q: %w", topic, err)
 	default:
 		return err
 	}

@@ -29,6 +29,23 @@ func (r *record) size() int {
 	return n
 }
 
+// eventID is empty where there is none.
+func (r *record) eventID() string {
+	for i := range r.headers {
+		if string(r.headers[i].Key) == headerEventID {
+			return string(r.headers[i].Value)
+		}
+	}
+	return ""
+}
+
+// produceSize is what sarama holds against its Producer.MaxMessageBytes.
+func (r *record) produceSize() int {
+	const magic2 = 2 // of records with headers
+	m := sarama.ProducerMessage{Key: &r.key, Value: &r.value, Headers: r.headers}
+	return m.ByteSize(magic2)
+}
+
 // recordOverhead is about what a record has besides its text.
 const recordOverhead = 32
 

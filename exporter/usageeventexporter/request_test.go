@@ -102,7 +102,8 @@ func TestOnErrorLeavesWhatFailed(t *testing.T) {
 	for _, i := range []int{1, 3} {
 		each = append(each, &sarama.ProducerError{Msg: msgs[i], Err: sarama.ErrNotEnoughReplicas})
 	}
-	err := newPublishError(records, each)
+	err := &publishError{total: len(records)}
+	require.Empty(t, err.sort(records, false, each))
 	left := r.OnError(fmt.Errorf("wrapped: %w", err))
 	assert.Equal(t, []string{"001", "003"}, keys(left))
 	assert.Equal(t, 142, left.BytesSize())

@@ -267,7 +267,7 @@ func TestTheProducerIsReplacedWhenItIsOfNoMoreUse(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var built []*fakeSync
-			p := newProducer(time.Hour, func(*lifeline) (sarama.SyncProducer, error) {
+			p := newProducer(time.Hour, 1000, func(*lifeline) (sarama.SyncProducer, error) {
 				built = append(built, &fakeSync{closed: make(chan struct{}), send: func(m []*sarama.ProducerMessage) error { return failAll(m, tt.err) }})
 				return built[len(built)-1], nil
 			})
@@ -297,7 +297,7 @@ func TestAReplacedProducerIsClosedByItsLastUser(t *testing.T) {
 		}
 		return failAll(m, sarama.ErrOutOfBrokers)
 	}
-	p := newProducer(time.Hour, func(*lifeline) (sarama.SyncProducer, error) { return f, nil })
+	p := newProducer(time.Hour, 1000, func(*lifeline) (sarama.SyncProducer, error) { return f, nil })
 	slow := make(chan error, 1)
 	go func() { slow <- p.send(context.Background(), numbered(0, 1)) }()
 	<-entered
