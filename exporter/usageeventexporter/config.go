@@ -37,6 +37,9 @@ type Config struct {
 	// CloudEvents is how a record is a CloudEvent: binary (headers) or none.
 	CloudEvents string `mapstructure:"cloudevents"`
 
+	// DeadLetter is where goes what can never be an event in Topic.
+	DeadLetter DeadLetterConfig `mapstructure:"dead_letter"`
+
 	TLS  configoptional.Optional[configtls.ClientConfig] `mapstructure:"tls"`
 	Auth AuthConfig                                      `mapstructure:"auth"`
 
@@ -52,6 +55,17 @@ type Config struct {
 	// SendingQueue is between the pipeline and the producer. While
 	// wait_for_result is on it buffers nothing.
 	SendingQueue configoptional.Optional[exporterhelper.QueueBatchConfig] `mapstructure:"sending_queue"`
+}
+
+// DeadLetterConfig says what becomes of records that Kafka refuses for what is in
+// them, and of usage that cannot become an event.
+type DeadLetterConfig struct {
+	// Topic is where they are written; empty: such records are tried for ever,
+	// and such usage is dropped.
+	Topic string `mapstructure:"topic"`
+	// MaxAttempts is how often an event may be dead-lettered before whoever
+	// replays the topic gives up. The exporter counts only.
+	MaxAttempts int `mapstructure:"max_attempts"`
 }
 
 // AuthConfig says who this client is.
@@ -126,6 +140,7 @@ func createDefaultConfig() component.Config {
 		Topic:           "usage_events",
 		SchemaVersion:   event.V1_1.String(),
 		CloudEvents:     cloudEventsBinary,
+		DeadLetter:      DeadLetterConfig{Topic: "usage_events_dlq", MaxAttempts: 5},
 		Metadata: MetadataConfig{
 			Full:            true,
 			RefreshInterval: 10 * time.Minute,

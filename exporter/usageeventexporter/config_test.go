@@ -33,6 +33,7 @@ func TestDefaults(t *testing.T) {
 	assert.Equal(t, []string{"127.0.0.1:9092"}, c.Brokers)
 	assert.Equal(t, "usage_events", c.Topic)
 	assert.Equal(t, "1.1", c.SchemaVersion)
+	assert.Equal(t, DeadLetterConfig{"usage_events_dlq", 5}, c.DeadLetter)
 	assert.Equal(t, 10*time.Second, c.Timeout)
 	assert.Equal(t, 20*time.Second, c.RetryOnFailure.MaxElapsedTime)
 	q := c.SendingQueue.Get()
@@ -61,6 +62,9 @@ func TestValidate(t *testing.T) {
 		{"topic with a slash", func(c *Config) { c.Topic = "a/b" }, []string{"topic", `"a/b"`, "a-z"}},
 		{"topic of dots", func(c *Config) { c.Topic = ".." }, []string{"topic", `".."`}},
 		{"topic too long", func(c *Config) { c.Topic = fmt.Sprintf("%0250d", 1) }, []string{"topic", "249"}},
+		{"dead letters to a topic with a slash", func(c *Config) { c.DeadLetter.Topic = "a/b" }, []string{"dead_letter::topic", `"a/b"`, "empty"}},
+		{"dead letters among the events", func(c *Config) { c.DeadLetter.Topic = c.Topic }, []string{"dead_letter::topic", `"usage_events"`, "name another"}},
+		{"no attempts", func(c *Config) { c.DeadLetter.MaxAttempts = 0 }, []string{"dead_letter::max_attempts", "0", "at least 1"}},
 		{"unknown schema", func(c *Config) { c.SchemaVersion = "2.0" }, []string{"schema_version", `"2.0"`, `"1.0"`, `"1.1"`}},
 		{"unknown cloudevents", func(c *Config) { c.CloudEvents = "maybe" }, []string{"cloudevents", `"maybe"`, "binary", "none"}},
 		{"no timeout", func(c *Config) { c.Timeout = 0 }, []string{"timeout", "0s", "10s"}},
@@ -106,6 +110,7 @@ func TestWhatIsValidSaramaTakes(t *testing.T) {
 		"plain":        func(c *Config) { c.Auth = withSASL("PLAIN", "u", "p").Auth },
 		"scram":        func(c *Config) { c.Auth = withSASL("SCRAM-SHA-512", "u", "p").Auth },
 		"IPv6":         func(c *Config) { c.Brokers = []string{"[::1]:9092"} },
+		"no letters":   func(c *Config) { c.DeadLetter.Topic = "" },
 		"odd topic":    func(c *Config) { c.Topic = "..." },
 		"no cloud":     func(c *Config) { c.CloudEvents = "none" },
 		"first schema": func(c *Config) { c.SchemaVersion = "1.0" },

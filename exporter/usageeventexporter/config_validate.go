@@ -47,7 +47,7 @@ func (c *Config) Validate() error {
 	} else if c.Producer.Compression == "zstd" && !v.IsAtLeast(sarama.V2_1_0_0) {
 		fail("producer::compression is zstd and protocol_version %q: zstd needs 2.1.0 or later", c.ProtocolVersion)
 	}
-	if !topicName.MatchString(c.Topic) || c.Topic == "." || c.Topic == ".." {
+	if !isTopic(c.Topic) {
 		fail("topic is %q: it must have 1 to 249 of the characters a-z A-Z 0-9 . _ - and be neither . nor ..", c.Topic)
 	}
 	if _, err := event.ParseVersion(c.SchemaVersion); err != nil {
@@ -59,7 +59,24 @@ func (c *Config) Validate() error {
 	if c.Timeout <= 0 {
 		fail("timeout is %v: it must be a positive duration such as 10s", c.Timeout)
 	}
-	return errors.Join(append(errs, c.Auth.validate(), c.Metadata.validate(), c.Producer.validate())...)
+	return errors.Join(append(errs, c.Auth.validate(), c.DeadLetter.validate(c.Topic), c.Metadata.validate(), c.Producer.validate())...)
+}
+
+func isTopic(name string) bool { return topicName.MatchString(name) && name != "." && name != ".." }
+
+func (c *DeadLetterConfig) validate(origin string) error {
+	var errs []error
+	switch {
+	case c.Topic == "":
+	case !isTopic(c.Topic):
+		errs = append(errs, fmt.Errorf("dead_letter::topic is %q: it must have 1 to 249 of the characters a-z A-Z 0-9 . _ - and be neither . nor .., or be empty for no dead letters", c.Topic))
+	case c.Topic == origin:
+		errs = append(errs, fmt.Errorf("dead_letter::topic is %q, as is topic: name another, such as usage_events_dlq", c.Topic))
+	}
+	if c.MaxAttempts < 1 {
+		errs = append(errs, fmt.Errorf("dead_letter::max_attempts is %d: it must be at least 1, such as 5", c.MaxAttempts))
+	}
+	return errors.Join(errs...)
 }
 
 // checkAddress says what is wrong with a host:port.

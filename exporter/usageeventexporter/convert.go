@@ -19,16 +19,17 @@ type converter struct {
 	version  event.Version
 	template []sarama.RecordHeader // of every record, see headerTemplate
 	refused  func(ctx context.Context, reason, detail string)
+	letters  *deadLetters // nil: what cannot become an event is dropped
 
 	pool sync.Pool // of *conversion
 }
 
-func newConverter(c *Config, refused func(ctx context.Context, reason, detail string)) (*converter, error) {
+func newConverter(c *Config, letters *deadLetters, refused func(ctx context.Context, reason, detail string)) (*converter, error) {
 	v, err := event.ParseVersion(c.SchemaVersion)
 	if err != nil {
 		return nil, err
 	}
-	cv := &converter{topic: c.Topic, version: v, template: headerTemplate(c.CloudEvents, v), refused: refused}
+	cv := &converter{topic: c.Topic, version: v, template: headerTemplate(c.CloudEvents, v), refused: refused, letters: letters}
 	cv.pool.New = func() any {
 		n := &conversion{converter: cv}
 		n.visit = n.add
@@ -38,14 +39,18 @@ func newConverter(c *Config, refused func(ctx context.Context, reason, detail st
 }
 
 // convert never fails: an error would be final, and the batch lost with its good
-// periods. What cannot become an event is refused one by one.
+// periods. What cannot become an event becomes a dead letter, or is refused.
 func (c *converter) convert(ctx context.Context, md pmetric.Metrics) (xexporterhelper.Request, error) {
 	n := c.pool.Get().(*conversion)
 	n.ctx = ctx
 	rms := md.ResourceMetrics()
 	for i, rm := range rms.All() {
 		n.left = rms.Len() - i
-		if err := n.reader.Read(rm, n.visit); err != nil {
+		switch err := n.reader.Read(rm, n.visit); {
+		case err == nil:
+		case c.letters != nil:
+			n.append(c.letters.ofInput(rm, err))
+		default:
 			n.refuse(err)
 		}
 	}
@@ -130,18 +135,22 @@ func (n *conversion) add(p *usage.Period) error {
 
 	kept := n.keep(t)
 	key := kept[at:]
-	if n.records == nil {
-		n.records = make([]record, 0, n.left)
-	}
-	n.records = append(n.records, record{
+	n.append(record{
 		topic:   n.topic,
 		key:     key,
 		value:   kept[:value:value],
 		headers: n.fill(kept[value:id:id], n.source, key, kept[id:at:at]),
 		end:     p.End,
 	})
-	n.bytes += n.records[len(n.records)-1].size()
 	return nil
+}
+
+func (n *conversion) append(r record) {
+	if n.records == nil {
+		n.records = make([]record, 0, n.left)
+	}
+	n.records = append(n.records, r)
+	n.bytes += r.size()
 }
 
 // keep copies text into the slab.

@@ -47,7 +47,7 @@ func levels() pmetric.Metrics {
 
 func converted(t testing.TB, c *Config, md pmetric.Metrics) *request {
 	t.Helper()
-	cv, err := newConverter(c, func(_ context.Context, reason, detail string) {
+	cv, err := newConverter(c, nil, func(_ context.Context, reason, detail string) {
 		t.Errorf("refused for %s: %s", reason, detail)
 	})
 	require.NoError(t, err)
@@ -119,7 +119,7 @@ func TestManyRecordsShareMemoryAndNothingElse(t *testing.T) {
 		p.Sequence = uint64(i + 1)
 		periods = append(periods, p)
 	}
-	cv, err := newConverter(defaults(nil), nil)
+	cv, err := newConverter(defaults(nil), nil, nil)
 	require.NoError(t, err)
 	md := usageOf(periods...)
 	first, _ := cv.convert(context.Background(), md)
@@ -154,7 +154,7 @@ func TestRefusalsAreCountedAndSaidOnceAMinute(t *testing.T) {
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.DebugLevel)
-		cv, err := newConverter(defaults(func(c *Config) { c.SchemaVersion = "1.0" }), newRefusals(zap.New(core), builder).add)
+		cv, err := newConverter(defaults(func(c *Config) { c.SchemaVersion = "1.0" }), nil, newRefusals(zap.New(core), builder).add)
 		require.NoError(t, err)
 
 		gap := usagetest.Host(3)
@@ -180,7 +180,7 @@ func TestRefusalsAreCountedAndSaidOnceAMinute(t *testing.T) {
 		assert.EqualValues(t, 3, line.ContextMap()["more_since_last"])
 		assert.Equal(t, zap.ErrorLevel, line.Level)
 	})
-	metadatatest.AssertEqualExporterUsageEventRecordsRefused(t, tel, points64("reason", map[string]int64{"no_instance": 6, "gap": 3}), ignore...)
+	metadatatest.AssertEqualExporterUsageEventRecordsRefused(t, tel, byReason(map[string]int64{"no_instance": 6, "gap": 3}), ignore...)
 	require.NoError(t, tel.Shutdown(context.Background()))
 }
 
@@ -192,7 +192,7 @@ func BenchmarkConvert(b *testing.B) {
 			for i := range n {
 				periods = append(periods, usagetest.Host(uint64(i)))
 			}
-			cv, err := newConverter(defaults(nil), nil)
+			cv, err := newConverter(defaults(nil), nil, nil)
 			require.NoError(b, err)
 			md := usageOf(periods...)
 			b.ReportAllocs()

@@ -11,4 +11,7 @@
 //	queue    exporterhelper's: waits for the result unless told otherwise
 //	retry    exporterhelper's: only the records that failed, for a short while
 //	publish  one attempt: a sarama producer, bounded by timeout as a whole
+//	bisect   what Kafka refuses is sent in halves until each record is alone
+//	bury     what it refuses alone becomes a dead letter; what cannot become a
+//	         record did so when it was converted
 package usageeventexporter

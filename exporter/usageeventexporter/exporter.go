@@ -43,6 +43,8 @@ type usageEvent struct {
 	logger   *zap.Logger
 	builder  *metadata.TelemetryBuilder
 	convert  *converter
+	letters  *deadLetters // nil: there are none
+	refusals *refusals
 	producer *producer
 	tls      *tls.Config      // set by Start
 	health   *health.Reporter // set by Start
@@ -61,7 +63,8 @@ func newExporter(ctx context.Context, set exporter.Settings, cfg *Config) (*usag
 		cfg: cfg, builder: builder,
 		logger: set.Logger.With(zap.Strings("brokers", cfg.Brokers), zap.String("topic", cfg.Topic)),
 	}
-	if e.convert, err = newConverter(cfg, newRefusals(set.Logger, builder).add); err != nil {
+	e.letters, e.refusals = newDeadLetters(cfg, set.ID), newRefusals(set.Logger, builder)
+	if e.convert, err = newConverter(cfg, e.letters, e.refusals.add); err != nil {
 		return nil, err
 	}
 	e.producer = newProducer(cfg.Timeout, cfg.Producer.MaxMessageBytes, e.connect)
@@ -146,40 +149,49 @@ func (e *usageEvent) push(ctx context.Context, r xexporterhelper.Request) error 
 		return nil // nothing of what looked like usage was
 	}
 	start := time.Now()
-	err := e.producer.send(ctx, records)
-	if p, ok := errors.AsType[*publishError](err); ok {
-		p.keepPoison()
-	}
-	e.measure(ctx, time.Since(start), records, err)
+	buried, err := e.send(ctx, records)
+	e.measure(ctx, time.Since(start), records, buried, err)
 	if ctx.Err() == nil && !errors.Is(err, errStopped) { // else it says nothing about Kafka
 		e.health.Report(publishing, err)
 	}
 	return err
 }
 
-func (e *usageEvent) measure(ctx context.Context, took time.Duration, records []record, err error) {
+// send makes one attempt for records and, where Kafka refuses some for good, one
+// for their dead letters.
+func (e *usageEvent) send(ctx context.Context, records []record) (b burial, err error) {
+	err = e.producer.send(ctx, records)
+	p, ok := errors.AsType[*publishError](err)
+	if !ok {
+		return b, err
+	}
+	if e.letters == nil {
+		p.keepPoison()
+	} else {
+		b = e.letters.bury(ctx, e.producer.send, p)
+	}
+	if p.none() {
+		return b, nil
+	}
+	return b, err
+}
+
+func (e *usageEvent) measure(ctx context.Context, took time.Duration, records []record, b burial, err error) {
 	ctx = context.WithoutCancel(ctx)
-	failed, outcome := 0, acknowledged
-	var bytes int64
-	for i := range records {
-		bytes += int64(len(records[i].value))
-	}
+	outcome, failed := acknowledged, []record(nil)
 	if err != nil {
-		failed, outcome = len(records), unsuccessful
+		outcome, failed = unsuccessful, records
 		if p, ok := errors.AsType[*publishError](err); ok {
-			failed = len(p.failed)
-			for i := range p.failed {
-				bytes -= int64(len(p.failed[i].value))
-			}
-		} else {
-			bytes = 0
+			failed = p.failed
 		}
-		e.builder.ExporterUsageEventEventsFailed.Add(ctx, int64(failed))
+		e.builder.ExporterUsageEventEventsFailed.Add(ctx, int64(len(failed)))
 	}
-	if sent := len(records) - failed; sent > 0 {
-		e.builder.ExporterUsageEventEventsSent.Add(ctx, int64(sent))
-		e.builder.ExporterUsageEventBytesSent.Add(ctx, bytes)
-	}
+	done := tally{letters: e.letters}
+	done.add(records, 1)
+	done.add(failed, -1)
+	done.add(b.of, -1)
+	done.add(b.letters, 1)
+	done.report(ctx, e.builder, e.refusals)
 	e.builder.ExporterUsageEventSendDuration.Record(ctx, took.Seconds(), outcome)
 }
 

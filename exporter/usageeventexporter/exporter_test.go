@@ -91,7 +91,7 @@ func TestLevelsNeverReachTheBroker(t *testing.T) {
 			_ = c.Close()
 		}
 	})
-	r := start(t, quick([]string{l.Addr().String()}, nil))
+	r := start(t, quick([]string{l.Addr().String()}, func(c *Config) { c.DeadLetter.Topic = "" }))
 	require.NoError(t, r.ConsumeMetrics(t.Context(), levels()))
 	torn := usageOf(usagetest.Host(1))
 	torn.ResourceMetrics().At(0).Resource().Attributes().Remove(usage.AttrVMID)
@@ -101,7 +101,7 @@ func TestLevelsNeverReachTheBroker(t *testing.T) {
 	assert.Empty(t, accepted)
 	assert.Empty(t, r.host.statuses())
 	metadatatest.AssertEqualExporterUsageEventPointsIgnored(t, r.tel, count(6), ignore...)
-	metadatatest.AssertEqualExporterUsageEventRecordsRefused(t, r.tel, points64("reason", map[string]int64{"no_instance": 1}), ignore...)
+	metadatatest.AssertEqualExporterUsageEventRecordsRefused(t, r.tel, byReason(map[string]int64{"no_instance": 1}), ignore...)
 }
 
 // offer hands one period over until it is taken, as the ledger does, and

@@ -28,10 +28,10 @@ const patience = 20 * time.Second
 // ignore is what differs from run to run.
 var ignore = []metricdatatest.Option{metricdatatest.IgnoreTimestamp(), metricdatatest.IgnoreExemplars()}
 
-func points64(key string, values map[string]int64) []metricdata.DataPoint[int64] {
+func byReason(values map[string]int64) []metricdata.DataPoint[int64] {
 	var dps []metricdata.DataPoint[int64]
 	for v, n := range values {
-		dps = append(dps, metricdata.DataPoint[int64]{Attributes: attribute.NewSet(attribute.String(key, v)), Value: n})
+		dps = append(dps, metricdata.DataPoint[int64]{Attributes: attribute.NewSet(attribute.String("reason", v)), Value: n})
 	}
 	return dps
 }
@@ -60,8 +60,13 @@ func freePort(t testing.TB) int {
 // consume returns n records of usage_events as an independent client reads them.
 func consume(t testing.TB, c *kfake.Cluster, n int) []*kgo.Record {
 	t.Helper()
+	return consumeFrom(t, c, "usage_events", n)
+}
+
+func consumeFrom(t testing.TB, c *kfake.Cluster, topic string, n int) []*kgo.Record {
+	t.Helper()
 	client, err := kgo.NewClient(
-		kgo.SeedBrokers(c.ListenAddrs()...), kgo.ConsumeTopics("usage_events"),
+		kgo.SeedBrokers(c.ListenAddrs()...), kgo.ConsumeTopics(topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableClientMetrics(), kgo.FetchMaxWait(100*time.Millisecond),
 	)
 	require.NoError(t, err)
@@ -79,9 +84,11 @@ func consume(t testing.TB, c *kfake.Cluster, n int) []*kgo.Record {
 }
 
 // stored returns how many records all partitions have together.
-func stored(c *kfake.Cluster) int {
+func stored(c *kfake.Cluster) int { return storedIn(c, "usage_events") }
+
+func storedIn(c *kfake.Cluster, topic string) int {
 	n := 0
-	for _, p := range c.PartitionInfos("usage_events") {
+	for _, p := range c.PartitionInfos(topic) {
 		n += int(p.HighWatermark)
 	}
 	return n

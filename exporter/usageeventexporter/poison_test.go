@@ -101,7 +101,10 @@ func ids(t *testing.T, c *kfake.Cluster) map[string]int {
 	return got
 }
 
-func noDeadLetters(c *Config) { noRetry(c) }
+func noDeadLetters(c *Config) {
+	noRetry(c)
+	c.DeadLetter.Topic = ""
+}
 
 func TestOnePoisonRecordHoldsUpNoOther(t *testing.T) {
 	for name, at := range map[string][]int{"first": {0}, "last": {99}, "some": {3, 4, 50}, "none": nil} {

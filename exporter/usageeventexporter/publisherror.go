@@ -50,7 +50,7 @@ func (e *publishError) fail(err error, records ...record) {
 
 // refuse adds a record that was refused alone.
 func (e *publishError) refuse(r *record, reason string, err error) {
-	err = fmt.Errorf("the event %s of instance %q is refused alone: %w", r.eventID(), r.key, withRemedy(err, r.topic))
+	err = fmt.Errorf("the event %s of instance %q is refused alone: %w", r.headerValue(headerEventID), r.key, withRemedy(err, r.topic))
 	e.poison = append(e.poison, poison{*r, reason, err})
 }
 

@@ -23,16 +23,25 @@ const (
 // refusalInterval is how often the log may repeat a reason.
 const refusalInterval = time.Minute
 
+// What the log says of usage that does not become an event in the topic.
+const (
+	dropped      = "usage cannot become an event and is dropped: it will not be billed"
+	deadLettered = "usage is in the dead-letter topic: it will not be billed until that is looked at, as with `vmusagectl dlq list`"
+)
+
 // refusals counts and logs usage that cannot become an event. What is malformed
 // stays so however often it is offered, and refusing the batch for it would hold
-// up all others for ever: it is dropped, loudly.
+// up all others for ever: it goes to the dead letters or, without them, is
+// dropped, loudly.
 type refusals struct {
 	logger  *zap.Logger
 	builder *metadata.TelemetryBuilder
 
 	mu     sync.Mutex
-	logged map[string]refusal // by reason: a closed set
+	logged map[saying]refusal // a closed set
 }
+
+type saying struct{ what, reason string }
 
 type refusal struct {
 	at     time.Time // of the last line
@@ -40,7 +49,7 @@ type refusal struct {
 }
 
 func newRefusals(logger *zap.Logger, builder *metadata.TelemetryBuilder) *refusals {
-	return &refusals{logger: logger, builder: builder, logged: map[string]refusal{}}
+	return &refusals{logger: logger, builder: builder, logged: map[saying]refusal{}}
 }
 
 // reasonOf returns why err refused a period, out of a closed set.
@@ -51,18 +60,25 @@ func reasonOf(err error) string {
 	return reasonOther
 }
 
-// add counts one period and logs it, at most once a minute for each reason.
+// add counts one period that is dropped, and says it.
 func (r *refusals) add(ctx context.Context, reason, detail string) {
 	r.builder.ExporterUsageEventRecordsRefused.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", reason))))
+	r.say(dropped, reason, detail, 1)
+}
+
+// say logs that something happened n times, at most once a minute for each reason.
+func (r *refusals) say(what, reason, detail string, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	last, now := r.logged[reason], time.Now()
+	key := saying{what, reason}
+	last, now := r.logged[key], time.Now()
 	if !last.at.IsZero() && now.Sub(last.at) < refusalInterval {
-		last.unsaid++
-		r.logged[reason] = last
+		last.unsaid += n
+		r.logged[key] = last
 		return
 	}
-	r.logged[reason] = refusal{at: now}
-	r.logger.Error("usage cannot become an event and is dropped: it will not be billed; more of this kind within a minute is only counted",
+	last.unsaid += n - 1
+	r.logged[key] = refusal{at: now}
+	r.logger.Error(what+"; more of this kind within a minute is only counted",
 		zap.String("reason", reason), zap.String("detail", detail), zap.Int("more_since_last", last.unsaid))
 }

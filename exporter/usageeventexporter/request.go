@@ -29,14 +29,15 @@ func (r *record) size() int {
 	return n
 }
 
-// eventID is empty where there is none.
-func (r *record) eventID() string {
-	for i := range r.headers {
-		if string(r.headers[i].Key) == headerEventID {
-			return string(r.headers[i].Value)
+// headerValue returns the value of the last header with a key, nil where there
+// is none.
+func (r *record) headerValue(key string) []byte {
+	for i := len(r.headers) - 1; i >= 0; i-- {
+		if h := &r.headers[i]; string(h.Key) == key {
+			return h.Value
 		}
 	}
-	return ""
+	return nil
 }
 
 // produceSize is what sarama holds against its Producer.MaxMessageBytes.

@@ -23,15 +23,17 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                            metric.Meter
-	mu                               sync.Mutex
-	registrations                    []metric.Registration
-	ExporterUsageEventBytesSent      metric.Int64Counter
-	ExporterUsageEventEventsFailed   metric.Int64Counter
-	ExporterUsageEventEventsSent     metric.Int64Counter
-	ExporterUsageEventPointsIgnored  metric.Int64Counter
-	ExporterUsageEventRecordsRefused metric.Int64Counter
-	ExporterUsageEventSendDuration   metric.Float64Histogram
+	meter                                 metric.Meter
+	mu                                    sync.Mutex
+	registrations                         []metric.Registration
+	ExporterUsageEventBytesDeadLettered   metric.Int64Counter
+	ExporterUsageEventBytesSent           metric.Int64Counter
+	ExporterUsageEventEventsFailed        metric.Int64Counter
+	ExporterUsageEventEventsSent          metric.Int64Counter
+	ExporterUsageEventPointsIgnored       metric.Int64Counter
+	ExporterUsageEventRecordsDeadLettered metric.Int64Counter
+	ExporterUsageEventRecordsRefused      metric.Int64Counter
+	ExporterUsageEventSendDuration        metric.Float64Histogram
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -63,6 +65,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ExporterUsageEventBytesDeadLettered, err = builder.meter.Int64Counter(
+		"otelcol_exporter_usage_event_bytes_dead_lettered",
+		metric.WithDescription("Size of the values of the dead letters that Kafka acknowledged, by reason. [Development]"),
+		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventBytesSent, err = builder.meter.Int64Counter(
 		"otelcol_exporter_usage_event_bytes_sent",
 		metric.WithDescription("Size of the values of the events that Kafka acknowledged, before compression. [Development]"),
@@ -85,6 +93,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_exporter_usage_event_points_ignored",
 		metric.WithDescription("Data points that are no usage, and so never become events. [Development]"),
 		metric.WithUnit("{datapoint}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterUsageEventRecordsDeadLettered, err = builder.meter.Int64Counter(
+		"otelcol_exporter_usage_event_records_dead_lettered",
+		metric.WithDescription("Dead letters that Kafka acknowledged, by reason. Anything but 0 is usage that is not billed until somebody looks at it. [Development]"),
+		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventRecordsRefused, err = builder.meter.Int64Counter(

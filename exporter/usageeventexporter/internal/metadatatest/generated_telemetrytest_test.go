@@ -19,12 +19,17 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	tb.ExporterUsageEventBytesDeadLettered.Add(context.Background(), 1)
 	tb.ExporterUsageEventBytesSent.Add(context.Background(), 1)
 	tb.ExporterUsageEventEventsFailed.Add(context.Background(), 1)
 	tb.ExporterUsageEventEventsSent.Add(context.Background(), 1)
 	tb.ExporterUsageEventPointsIgnored.Add(context.Background(), 1)
+	tb.ExporterUsageEventRecordsDeadLettered.Add(context.Background(), 1)
 	tb.ExporterUsageEventRecordsRefused.Add(context.Background(), 1)
 	tb.ExporterUsageEventSendDuration.Record(context.Background(), 1)
+	AssertEqualExporterUsageEventBytesDeadLettered(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterUsageEventBytesSent(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -35,6 +40,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterUsageEventPointsIgnored(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterUsageEventRecordsDeadLettered(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterUsageEventRecordsRefused(t, testTel,
