@@ -19,6 +19,9 @@ import (
 const (
 	minBackoff = time.Second
 	maxBackoff = 30 * time.Second
+	// inARow is after how many refusals of different chunks all others wait, too:
+	// up to then each may have been refused for a reason of its own.
+	inARow = 3
 )
 
 // delivery offers closed periods until the pipeline takes them.
@@ -55,6 +58,7 @@ func (d *delivery) run(sampling, keeping context.Context) {
 			case <-keeping.Done():
 				d.flush()
 			case <-time.After(flushTimeout): // the storage hangs
+				d.tellLeft()
 			}
 			return
 		case <-d.outbox.Wake():
@@ -74,15 +78,16 @@ func (d *delivery) run(sampling, keeping context.Context) {
 // the outbox is empty. After a refusal the others get their turn first.
 func (d *delivery) offerAll(ctx context.Context) time.Duration {
 	for ctx.Err() == nil {
-		chunk, wait := d.outbox.Next(wall(d.clock()))
+		chunk, wait := d.outbox.Next(d.now())
 		if chunk == nil {
-			return wait
+			d.failures = 0 // nothing to back off from: what comes in next is offered
+			return min(wait, maxBackoff)
 		}
-		if !d.offer(ctx, chunk, offerTimeout) {
-			d.failures++
-			return backoff(d.failures)
+		if d.offer(ctx, chunk, offerTimeout) {
+			d.failures = 0
+		} else if d.failures++; d.failures >= inARow {
+			return backoff(d.failures - inARow + 1)
 		}
-		d.failures = 0
 	}
 	return 0
 }
@@ -105,7 +110,7 @@ func (d *delivery) offer(ctx context.Context, c *outbox.Chunk, timeout time.Dura
 	if err != nil {
 		d.health.Report("delivery", err)
 		d.telemetry.offers(ctx, "refused")
-		d.outbox.Refuse(c, wall(d.clock()).Add(backoff(c.Refused()+1)))
+		d.outbox.Refuse(c, d.now().Add(backoff(c.Refused()+1)))
 		return false
 	}
 	d.health.Report("delivery", nil)
@@ -122,29 +127,38 @@ func (d *delivery) unreadable(c *outbox.Chunk, err error) bool {
 		return true
 	}
 	d.health.Report("delivery", err)
-	d.outbox.Refuse(c, wall(d.clock()).Add(backoff(c.Refused()+1)))
+	d.outbox.Refuse(c, d.now().Add(backoff(c.Refused()+1)))
 	return false
 }
 
-// flush offers every chunk that is left once, within flushTimeout, and says
-// what remains.
+// flush offers what is left until one is refused or flushTimeout has passed, and
+// says what remains. The keeper has ended: what was parked is unparked here.
 func (d *delivery) flush() {
 	deadline := time.Now().Add(flushTimeout)
+	unparked := false
 	for {
 		left := time.Until(deadline)
-		chunk, _ := d.outbox.Next(wall(d.clock()).Add(maxBackoff * 2))
-		if chunk == nil {
-			return
-		}
-		if left <= 0 || !d.offer(context.Background(), chunk, left) {
+		chunk, _ := d.outbox.Next(d.now().Add(maxBackoff * 2))
+		switch {
+		case chunk != nil && left > 0 && d.offer(context.Background(), chunk, left):
+			unparked = false
+		case chunk == nil && left > 0 && !unparked && d.outbox.Flush(context.Background()) == nil:
+			unparked = true
+		default:
 			d.tellLeft()
 			return
 		}
 	}
 }
 
+// now is the time of the outbox: that of CLOCK_BOOTTIME, which nobody sets.
+func (d *delivery) now() time.Time { return time.Unix(0, d.clock().Boot) }
+
 func (d *delivery) tellLeft() {
 	s := d.outbox.State()
+	if s.Periods == 0 {
+		return
+	}
 	fields := []zap.Field{zap.Int("periods", s.Periods), zap.Time("oldest", time.Unix(0, s.Oldest))}
 	if d.durable {
 		d.telemetry.logger.Info("usage was not confirmed when the collector ended; it is in the storage and offered again at the next start", fields...)

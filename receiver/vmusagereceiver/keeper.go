@@ -2,6 +2,7 @@ package vmusagereceiver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -55,14 +56,17 @@ func (k *keeper) flush() error {
 	began := time.Now()
 	err := k.outbox.Flush(ctx)
 	if err == nil && k.marker != nil {
-		if err = outbox.Mark(ctx, k.marker, time.Now()); err == nil {
+		var marked bool
+		if marked, err = k.outbox.Mark(ctx, k.marker, time.Now()); marked {
 			k.marker = nil
 		}
 	}
 	k.telemetry.checkpoint(ctx, time.Since(began), err)
 	if err != nil {
 		k.failures++
-		err = fmt.Errorf("%w; metering goes on in memory, and nothing is handed on that is not written: make room or mend the storage", err)
+		if !errors.Is(err, outbox.ErrDamaged) {
+			err = fmt.Errorf("%w; metering goes on in memory, and nothing is handed on that is not written: make room or mend the storage", err)
+		}
 	} else {
 		k.failures = 0
 	}

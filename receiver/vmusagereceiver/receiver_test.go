@@ -3,6 +3,7 @@ package vmusagereceiver
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -89,10 +90,10 @@ func TestWhatIsRefusedIsOfferedAgain(t *testing.T) {
 		synctest.Wait()
 		ps := p.periods()
 		require.Len(t, ps, 12)
-		for i := 2; i < len(ps); i++ { // the first to get through may be any
-			assert.EqualValues(t, i+1, ps[i].Sequence, "oldest first")
+		slices.SortFunc(ps, func(a, b usage.Period) int { return int(a.Sequence) - int(b.Sequence) })
+		for i := range ps {
+			assert.EqualValues(t, i+1, ps[i].Sequence)
 		}
-		assert.EqualValues(t, 3, ps[0].Sequence+ps[1].Sequence)
 		assert.Zero(t, v.state.outbox.State().Periods)
 		require.NoError(t, v.Shutdown(t.Context()))
 	})

@@ -112,7 +112,7 @@ func (v *vmUsage) restore(ctx context.Context, s *state, client storage.Client, 
 func (v *vmUsage) tellRestored(ctx context.Context, s *state, found *outbox.Found, lost bool) {
 	logger := v.set.Logger
 	for _, err := range found.Damaged {
-		logger.Error("a value of the storage cannot be used and was set aside under corrupt/", zap.Error(err))
+		logger.Error("a value of the storage cannot be used; what there was of it is under corrupt/", zap.Error(err))
 	}
 	v.telemetry.builder.ReceiverVMUsageStateDamaged.Add(ctx, int64(len(found.Damaged)))
 	if lost {

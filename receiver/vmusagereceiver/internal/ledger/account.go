@@ -18,6 +18,8 @@ type account struct {
 	due   bool            // close the period at the next reading
 	seen  bool            // in the scan at hand
 
+	restored bool // nothing was read in this run since it was restored
+
 	counters []counter
 	scanned  usage.MeterSet // classes that were fully scanned at least once: what is new in them was born since
 	levels   [reading.NumLevels]reading.Level
@@ -84,8 +86,19 @@ func (a *account) advance(r *reading.Reading, set *Settings, counts *Counts) {
 	if dt <= holds*interval {
 		a.sampled(r, dt, before, set)
 	}
-	a.levels = r.Levels
+	a.levels = keepLimits(a.levels, r.Levels)
 	a.last = r.At
+}
+
+// keepLimits is next, with the limits of was where next does not know them: what
+// is allotted stays so until something else is seen.
+func keepLimits(was, next [reading.NumLevels]reading.Level) [reading.NumLevels]reading.Level {
+	for _, k := range [...]reading.LevelKind{reading.MemoryLimit, reading.StorageLimit} {
+		if !next[k].Valid {
+			next[k] = was[k]
+		}
+	}
+	return next
 }
 
 // rebase moves everything kept in CLOCK_BOOTTIME onto the clock of a new boot,

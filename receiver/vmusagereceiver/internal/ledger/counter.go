@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"math"
+	"slices"
 
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
@@ -20,15 +21,17 @@ type counter struct {
 }
 
 // maxAbsent bounds how many counters of things that are gone are kept for an
-// instance. Past it the one that is gone the longest is forgotten.
+// instance. Past it the one that was seen first is forgotten.
 const maxAbsent = 256
 
 // firstSight returns the counter of something that is in no earlier reading. In
 // a class that was scanned before it was born since, and counts from 0;
-// otherwise nobody knows how old it is, and it counts from its first value.
+// otherwise nobody knows how old it is, and it counts from its first value. That
+// is so at the first reading of a process, too: it may be configured to count
+// what the last one did not.
 func (a *account) firstSight(rc *reading.Counters) counter {
 	c := counter{first: rc.First, id: rc.ID, model: rc.Model, birth: rc.Birth}
-	if !a.scanned.Has(rc.First) {
+	if !a.scanned.Has(rc.First) || a.restored {
 		c.last = rc.Values
 	}
 	return c
@@ -48,6 +51,9 @@ func (a *account) count(r *reading.Reading, interval int64, counts *Counts) {
 		rc := &r.Counters[i]
 		c := a.find(i, rc)
 		if c == nil {
+			c = a.renamed(r, rc)
+		}
+		if c == nil {
 			a.counters = append(a.counters, a.firstSight(rc))
 			c = &a.counters[len(a.counters)-1]
 		}
@@ -60,6 +66,7 @@ func (a *account) count(r *reading.Reading, interval int64, counts *Counts) {
 		}
 	}
 	a.settle(r)
+	a.restored = false
 }
 
 // meterOf returns a meter of a group of counters.
@@ -84,6 +91,21 @@ func (a *account) find(i int, rc *reading.Counters) *counter {
 	return nil
 }
 
+// renamed returns the counter of something that goes by another name now: it has
+// the same birth, and its old name is not in the reading.
+func (a *account) renamed(r *reading.Reading, rc *reading.Counters) *counter {
+	for j := range a.counters {
+		c := &a.counters[j]
+		if c.first != rc.First || c.birth != rc.Birth ||
+			slices.ContainsFunc(r.Counters, func(o reading.Counters) bool { return c.is(&o) }) {
+			continue
+		}
+		c.id = rc.ID
+		return c
+	}
+	return nil
+}
+
 func (c *counter) is(rc *reading.Counters) bool { return c.first == rc.First && c.id == rc.ID }
 
 // difference counts from the last values, or from 0 for what was born since.
@@ -92,20 +114,14 @@ func (a *account) difference(c *counter, rc *reading.Counters, dt int64, counts 
 		c.birth, c.last = rc.Birth, [usage.DeviceMeters]uint64{}
 	}
 	c.model, c.seen, c.absent = rc.Model, true, false
-	reset := false
-	for k := range rc.N {
-		if rc.Values[k] < c.last[k] && rc.Width == 0 {
-			reset = true
-		}
-	}
-	if reset {
-		if !rc.Resets || !a.plausible(rc, dt) {
-			counts.Anomalies++
-			return // held: the last values stay, and what is above them again counts
-		}
+	if rc.Resets && c.wasReset(rc) && a.plausible(rc, dt) {
 		c.last = [usage.DeviceMeters]uint64{}
 	}
 	for k := range rc.N {
+		if rc.Values[k] < c.last[k] && rc.Width == 0 {
+			counts.Anomalies++
+			continue // held: the last value stays, and what is above it again counts
+		}
 		d := rc.Values[k] - c.last[k]
 		if rc.Width > 0 && rc.Width < 64 {
 			d &= 1<<rc.Width - 1
@@ -119,6 +135,20 @@ func (a *account) difference(c *counter, rc *reading.Counters, dt int64, counts 
 		c.used[k] += int64(d)
 		c.last[k] = rc.Values[k]
 	}
+}
+
+// wasReset reports whether the values look as if all of them began anew: none is
+// above its last one, and one is far below. A counter that a driver corrects by
+// a little is not one that began at 0.
+func (c *counter) wasReset(rc *reading.Counters) bool {
+	far := false
+	for k := range rc.N {
+		if rc.Values[k] > c.last[k] {
+			return false
+		}
+		far = far || rc.Values[k] < c.last[k]/2
+	}
+	return far
 }
 
 // settle marks what a full scan did not find, and forgets what is gone for too long.

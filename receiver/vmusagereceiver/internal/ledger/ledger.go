@@ -30,7 +30,7 @@ const holds = 3
 type Ledger struct {
 	settings Settings
 	accounts map[string]*account
-	scans    map[string]reading.Instant // by source: when all its instances were last enumerated
+	scans    map[string]reading.Instant // by source: when its instances were last enumerated
 	scanned  map[string]bool            // sources that were enumerated since the ledger was made
 	closed   []usage.Period
 	changed  bool // since the last Take: a stream was minted, ended or closed a period
@@ -78,10 +78,12 @@ func (l *Ledger) Observe(r *reading.Reading) {
 // instant. Where complete, those that it did not visit are gone: their last
 // period ends at their last reading, is marked final, and closes the stream.
 func (l *Ledger) EndScan(source string, at reading.Instant, complete bool) {
+	observed := false
 	for id, a := range l.accounts {
 		if a.open.Stream.Source != source {
 			continue
 		}
+		observed = observed || a.seen
 		if complete && !a.seen {
 			p := a.finish()
 			p.Final = true
@@ -90,9 +92,12 @@ func (l *Ledger) EndScan(source string, at reading.Instant, complete bool) {
 		}
 		a.seen = false
 	}
-	if complete {
-		l.scans[source], l.scanned[source] = at, true
+	if _, known := l.scans[source]; complete || known && observed {
+		// Also where some could not be read: whoever is older and new to the
+		// ledger later on is not taken for one that was just born.
+		l.scans[source] = at
 	}
+	l.scanned[source] = l.scanned[source] || complete
 }
 
 // Due asks for every open period to be closed by the next reading of its instance.

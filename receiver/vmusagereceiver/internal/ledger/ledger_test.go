@@ -199,7 +199,7 @@ func TestWhatIsNewAndWhatIsOld(t *testing.T) {
 		l, m := newLedger(), newMachine()
 		l.Observe(m.read())
 		for i := range uint64(2 * maxAbsent) {
-			m.Counters[1] = reading.Counters{First: usage.DiskReadBytes, N: 4, ID: uuid.UUID{14: byte(i >> 8), 15: byte(i)}.String(), Birth: i, Values: [4]uint64{1}}
+			m.Counters[1] = reading.Counters{First: usage.DiskReadBytes, N: 4, ID: uuid.UUID{14: byte(i >> 8), 15: byte(i)}.String(), Birth: 100 + i, Values: [4]uint64{1}}
 			assert.EqualValues(t, 1, closeWith(t, l, m.pass(30)).Usage[usage.DiskReadBytes])
 		}
 		assert.LessOrEqual(t, len(l.accounts["vm-1"].counters), maxAbsent+4)

@@ -68,7 +68,7 @@ func (l *Ledger) Restore(shard []byte) error {
 	}
 	var accounts []*account
 	for !d.Done() {
-		a := &account{due: true}
+		a := &account{due: true, restored: true}
 		a.read(d)
 		accounts = append(accounts, a)
 	}

@@ -11,7 +11,8 @@ import (
 func (l *Ledger) open(r *reading.Reading) *account {
 	l.counts.Streams++
 	l.changed = true
-	born := l.bornSince(r)
+	lost := l.settings.Lost && !l.scanned[r.Source] // it may have been known
+	born := l.bornSince(r) && !lost
 	at := r.At
 	if born {
 		at = runStart(r)
@@ -37,7 +38,7 @@ func (l *Ledger) open(r *reading.Reading) *account {
 	}
 	a.levels = r.Levels
 	a.identify(r)
-	if l.settings.Lost && !l.scanned[r.Source] {
+	if lost {
 		// Nothing is known of the time before: a gap without length says so, and
 		// overlaps no period that an earlier stream may have closed.
 		a.markAll(usage.Gap)
@@ -78,7 +79,9 @@ func (l *Ledger) restart(a *account, r *reading.Reading) {
 	}
 	a.open.Stream.Run = r.Run
 	a.open.Flavor = r.Flavor
-	a.levels = allotted(r)
+	a.levels = keepLimits(a.levels, allotted(r))
+	a.levels[reading.MemoryUsed], a.levels[reading.StorageUsed] = reading.Level{}, reading.Level{}
+	a.restored = false // what the new run has was born with it
 }
 
 // runStart is the instant at which the run of a reading began.

@@ -19,10 +19,11 @@ type Chunk struct {
 	written  bool  // its periods are in the storage
 	durable  bool  // so is the descriptor as it is
 
-	refused int       // in a row, without another one being taken unless it is stuck
-	ready   time.Time // not to be offered before
-	as      int64     // one more than the outbox had confirmations when it was last refused; 0: never
-	stuck   bool      // refused again although others were taken in between
+	offering bool      // Next returned it
+	refused  int       // in a row, without another one being taken unless it is stuck
+	ready    time.Time // not to be offered before
+	as       int64     // one more than the outbox had confirmations when it was last refused; 0: never
+	stuck    bool      // refused again although others were taken in between
 }
 
 // A descriptor is what the index knows of a chunk.

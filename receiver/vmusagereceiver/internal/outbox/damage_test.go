@@ -51,7 +51,9 @@ func stored(t *testing.T) (store, marker values) {
 	require.NoError(t, o.Flush(t.Context()))
 	o.Put([]usage.Period{period("a", 60), period("b", 60)}, [][]byte{shard})
 	require.NoError(t, o.Flush(t.Context()))
-	require.NoError(t, outbox.Mark(t.Context(), marker, now))
+	marked, err := o.Mark(t.Context(), marker, now)
+	require.NoError(t, err)
+	require.True(t, marked)
 	return store, marker
 }
 

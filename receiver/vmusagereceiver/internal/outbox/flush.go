@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 
@@ -14,6 +15,10 @@ import (
 // ErrDamaged is what Load returns for a chunk that cannot be read back. Its
 // value was set aside, and the chunk is gone.
 var ErrDamaged = errors.New("periods cannot be read back from the storage")
+
+// keptValues is how many buffers of chunks are used again: a period has few
+// chunks, a backlog after a full disk has many.
+const keptValues = 8
 
 // Flush makes room where the outbox is full, and writes what is new in one
 // batch. After an error nothing of it is lost: the next Flush writes it.
@@ -35,6 +40,7 @@ func (o *Outbox) Flush(ctx context.Context) error {
 	}
 	err := o.store.Batch(ctx, b.operations(o)...)
 	o.end(b, err)
+	o.values = slices.Clip(o.values[:min(len(o.values), keptValues)])
 	return errors.Join(errRoom, err)
 }
 
@@ -95,9 +101,11 @@ func (b *batch) operations(o *Outbox) []*storage.Operation {
 			ops = append(ops, storage.DeleteOperation(keyOfShard(i)))
 		}
 	}
+	o.mu.Lock()
 	for _, c := range b.all {
 		b.index.chunks = append(b.index.chunks, c.descriptor)
 	}
+	o.mu.Unlock()
 	value := b.index.seal(nil)
 	return append(ops, storage.SetOperation(keyIndex, value), storage.SetOperation(keyIndexCopy, value))
 }
@@ -113,6 +121,7 @@ func (o *Outbox) end(b *batch, err error) {
 		}
 		return
 	}
+	o.indexed = true
 	if b.shards != nil {
 		o.stored = len(b.shards)
 		o.spare = b.shards

@@ -29,7 +29,8 @@ func (o *Outbox) makeRoom(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.bytesLocked() > o.settings.MaxBytes && len(o.chunks) > 1 {
-		c := o.chunks[0]
+		i := slices.IndexFunc(o.chunks, func(c *Chunk) bool { return !c.offering })
+		c := o.chunks[i] // there are two, and one at a time is offered
 		o.counts.Dropped += int64(c.periods)
 		o.removeLocked(c)
 	}
@@ -112,7 +113,10 @@ func (o *Outbox) joinGroup(ctx context.Context, group []*Chunk, acrossHours bool
 
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !slices.ContainsFunc(group, func(c *Chunk) bool { return !c.parked }) && len(joined) < len(periods) {
+	if slices.ContainsFunc(group, func(c *Chunk) bool { return !c.parked }) {
+		return true, nil // one may be offered by now: look again without it
+	}
+	if len(joined) < len(periods) {
 		first := slices.Index(o.chunks, group[0])
 		var made int64
 		chunks := newChunks(joined, &o.next)
@@ -137,7 +141,7 @@ func (o *Outbox) joinGroup(ctx context.Context, group []*Chunk, acrossHours bool
 // join adds q to p where q follows it in the same stream, and reports whether it did.
 func join(p, q *usage.Period, acrossHours bool) bool {
 	if p.Stream != q.Stream || q.FirstSequence() != p.Sequence+1 || p.End != q.Start || p.Final ||
-		!p.Instance.Equal(&q.Instance) || p.Flavor != q.Flavor || p.Metered != q.Metered || gaps(p) != gaps(q) ||
+		!p.Instance.Equal(&q.Instance) || !sameFlavor(p.Flavor, q.Flavor) || p.Metered != q.Metered || gaps(p) != gaps(q) ||
 		!acrossHours && hourOf(p.Start) != hourOf(q.Start) {
 		return false
 	}
@@ -160,9 +164,17 @@ func join(p, q *usage.Period, acrossHours bool) bool {
 	p.Joined = max(p.Joined, 1) + max(q.Joined, 1)
 	p.Sequence, p.End, p.Duration = q.Sequence, q.End, length
 	p.Totals = q.Totals
+	p.Flavor = q.Flavor
 	p.ClockStepped = p.ClockStepped || q.ClockStepped
 	p.Final = q.Final
 	return true
+}
+
+// sameFlavor is whether no change of flavor lies between: the size of the
+// storage is informative, and file systems grow.
+func sameFlavor(a, b usage.Flavor) bool {
+	a.StorageBytes = b.StorageBytes
+	return a == b
 }
 
 // gaps are the meters that are not known. Only periods with the same ones are

@@ -50,7 +50,7 @@ func Open(ctx context.Context, s Settings, store, marker Store) (*Outbox, *Found
 		o.next = uint64(s.Clock().UnixNano()) //nolint:gosec // after 1970
 		return o, f, nil
 	}
-	o.next, o.stored = x.next, x.shards
+	o.next, o.stored, o.indexed = x.next, x.shards, true
 	for i := range x.shards {
 		key := keyOfShard(i)
 		value, err := store.Get(ctx, key)
@@ -97,12 +97,19 @@ func (o *Outbox) findIndex(ctx context.Context, f *Found) (*index, error) {
 	return found, nil
 }
 
-// Mark leaves in marker that there is state. It is called after the first
-// Flush: a crash in between is a first start again.
-func Mark(ctx context.Context, marker Store, now time.Time) error {
+// Mark leaves in marker that there is state, once there is, and reports whether
+// there is. A crash before that is a first start again.
+func (o *Outbox) Mark(ctx context.Context, marker Store, now time.Time) (marked bool, err error) {
+	o.mu.Lock()
+	indexed := o.indexed
+	o.mu.Unlock()
+	if !indexed {
+		return false, nil
+	}
 	if was, err := marker.Get(ctx, keyMarker); err != nil || was != nil {
-		return err
+		return err == nil, err
 	}
 	value := wire.Seal(wire.AppendString(wire.Begin(nil, wire.KindMarker), now.UTC().Format(time.RFC3339)))
-	return marker.Batch(ctx, storage.SetOperation(keyMarker, value))
+	err = marker.Batch(ctx, storage.SetOperation(keyMarker, value))
+	return err == nil, err
 }

@@ -42,6 +42,7 @@ type Outbox struct {
 	shards    [][]byte // the newest checkpoint, not written yet
 	spare     [][]byte // memory for the next one
 	stored    int      // how many shards the storage holds
+	indexed   bool     // the storage has an index
 	unwritten bool     // the index in the storage is not what is here
 	confirmed int64
 	unparked  time.Time // when one was last unparked without a confirmation
@@ -130,6 +131,7 @@ func (o *Outbox) Next(now time.Time) (*Chunk, time.Duration) {
 		d := c.ready.Sub(now)
 		switch {
 		case d <= 0 && c.refused == 0:
+			c.offering = true
 			return c, 0
 		case d <= 0:
 			if again == nil {
@@ -140,6 +142,7 @@ func (o *Outbox) Next(now time.Time) (*Chunk, time.Duration) {
 		}
 	}
 	if again != nil {
+		again.offering = true
 		return again, 0
 	}
 	if parked != nil && (!offerable || now.Sub(o.unparked) >= unparkAfter) {
@@ -181,8 +184,8 @@ func (o *Outbox) removeLocked(c *Chunk) {
 		return
 	}
 	o.chunks = slices.Delete(o.chunks, i, i+1)
-	if c.written {
-		o.gone = append(o.gone, c.id)
+	if o.store != nil {
+		o.gone = append(o.gone, c.id) // also where it seemed not to be written
 	}
 	// Not worth a batch of its own: the next period's confirms it, too.
 	o.unwritten = true
@@ -194,6 +197,7 @@ func (o *Outbox) Refuse(c *Chunk, until time.Time) {
 	defer o.mu.Unlock()
 	c.stuck = c.as > 0 && o.confirmed+1 > c.as
 	c.as = o.confirmed + 1
+	c.offering = false
 	c.refused++
 	c.ready = until
 	if o.unparked.IsZero() {
