@@ -45,6 +45,25 @@ func suspicion(err error) (reason string, suspect bool) {
 	}
 }
 
+// answers are the errors by which a broker that can be reached refuses what it is
+// asked: for the operator to mend, or for another try, but no outage. All others,
+// a refused login among them, are a Kafka that does not serve.
+var answers = []error{
+	sarama.ErrUnknownTopicOrPartition, sarama.ErrInvalidTopic,
+	sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed,
+	sarama.ErrPolicyViolation, sarama.ErrInvalidTimestamp, sarama.ErrInvalidMessage, sarama.ErrInvalidRequiredAcks,
+	sarama.ErrUnsupportedForMessageFormat, sarama.ErrUnsupportedCompressionType,
+	sarama.ErrOutOfOrderSequenceNumber, sarama.ErrUnknownProducerID, sarama.ErrInvalidProducerEpoch,
+	sarama.ErrInvalidProducerIDMapping, sarama.ErrProducerFenced, sarama.ErrThrottlingQuotaExceeded,
+	breaker.ErrBreakerOpen, // sarama's own, for a topic that it does not find
+}
+
+// isAnswer reports whether err comes from a broker that serves.
+func isAnswer(err error) bool {
+	_, suspect := suspicion(err)
+	return suspect || isAny(err, answers)
+}
+
 // spentErrors are those after which a new sarama producer does better than the
 // one that had them: it would answer from a state that no longer holds.
 var spentErrors = []error{
@@ -60,6 +79,8 @@ var spentErrors = []error{
 	sarama.ErrInvalidProducerIDMapping, sarama.ErrProducerFenced,
 }
 
-func isSpent(err error) bool {
-	return slices.ContainsFunc(spentErrors, func(s error) bool { return errors.Is(err, s) })
+func isSpent(err error) bool { return isAny(err, spentErrors) }
+
+func isAny(err error, of []error) bool {
+	return slices.ContainsFunc(of, func(s error) bool { return errors.Is(err, s) })
 }

@@ -46,6 +46,9 @@ type Config struct {
 	Metadata MetadataConfig `mapstructure:"metadata"`
 	Producer ProducerConfig `mapstructure:"producer"`
 
+	// CircuitBreaker keeps attempts from a Kafka that cannot be reached.
+	CircuitBreaker CircuitBreakerConfig `mapstructure:"circuit_breaker"`
+
 	// Timeout bounds one attempt to send, from dialing to the acknowledgement,
 	// with all that is tried again within.
 	Timeout time.Duration `mapstructure:"timeout"`
@@ -66,6 +69,18 @@ type DeadLetterConfig struct {
 	// MaxAttempts is how often an event may be dead-lettered before whoever
 	// replays the topic gives up. The exporter counts only.
 	MaxAttempts int `mapstructure:"max_attempts"`
+}
+
+// CircuitBreakerConfig says when attempts end and begin again.
+type CircuitBreakerConfig struct {
+	Enabled bool `mapstructure:"enabled"`
+	// ConsecutiveFailures is how many attempts in a row open it.
+	ConsecutiveFailures uint32 `mapstructure:"consecutive_failures"`
+	// OpenInterval is how long there is then no attempt.
+	OpenInterval time.Duration `mapstructure:"open_interval"`
+	// HalfOpenRequests is how many attempts then must go well, and how many there
+	// may be at once until they did.
+	HalfOpenRequests uint32 `mapstructure:"half_open_requests"`
 }
 
 // AuthConfig says who this client is.
@@ -151,6 +166,12 @@ func createDefaultConfig() component.Config {
 			RequiredAcks:    acksAll,
 			Compression:     "none",
 		},
+		CircuitBreaker: CircuitBreakerConfig{
+			Enabled:             true,
+			ConsecutiveFailures: 5,
+			OpenInterval:        10 * time.Second,
+			HalfOpenRequests:    1,
+		},
 		Timeout:        10 * time.Second,
 		RetryOnFailure: retry,
 		SendingQueue:   configoptional.Some(queue),
@@ -166,7 +187,7 @@ func (c *Config) String() string {
 // Unmarshal takes for text what YAML takes for a number: schema_version: 1.1 and
 // producer::required_acks: -1.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	if err := durations.Check(conf, "timeout", "metadata::refresh_interval", "metadata::retry::backoff",
+	if err := durations.Check(conf, "timeout", "circuit_breaker::open_interval", "metadata::refresh_interval", "metadata::retry::backoff",
 		"retry_on_failure::initial_interval", "retry_on_failure::max_interval", "retry_on_failure::max_elapsed_time",
 		"sending_queue::batch::flush_timeout"); err != nil {
 		return err

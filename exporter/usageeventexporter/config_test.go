@@ -34,6 +34,8 @@ func TestDefaults(t *testing.T) {
 	assert.Equal(t, "usage_events", c.Topic)
 	assert.Equal(t, "1.1", c.SchemaVersion)
 	assert.Equal(t, DeadLetterConfig{"usage_events_dlq", 5}, c.DeadLetter)
+	assert.Equal(t, CircuitBreakerConfig{true, 5, 10 * time.Second, 1}, c.CircuitBreaker)
+	assert.Less(t, c.CircuitBreaker.OpenInterval, c.RetryOnFailure.MaxElapsedTime, "what is open now is tried again before it is given up")
 	assert.Equal(t, 10*time.Second, c.Timeout)
 	assert.Equal(t, 20*time.Second, c.RetryOnFailure.MaxElapsedTime)
 	q := c.SendingQueue.Get()
@@ -64,6 +66,9 @@ func TestValidate(t *testing.T) {
 		{"topic too long", func(c *Config) { c.Topic = fmt.Sprintf("%0250d", 1) }, []string{"topic", "249"}},
 		{"dead letters to a topic with a slash", func(c *Config) { c.DeadLetter.Topic = "a/b" }, []string{"dead_letter::topic", `"a/b"`, "empty"}},
 		{"dead letters among the events", func(c *Config) { c.DeadLetter.Topic = c.Topic }, []string{"dead_letter::topic", `"usage_events"`, "name another"}},
+		{"a breaker that opens at nothing", func(c *Config) { c.CircuitBreaker.ConsecutiveFailures = 0 }, []string{"circuit_breaker::consecutive_failures", "0", "at least 1"}},
+		{"a breaker that is open for no time", func(c *Config) { c.CircuitBreaker.OpenInterval = 0 }, []string{"circuit_breaker::open_interval", "0s", "10s"}},
+		{"a breaker that never closes", func(c *Config) { c.CircuitBreaker.HalfOpenRequests = 0 }, []string{"circuit_breaker::half_open_requests", "0", "at least 1"}},
 		{"no attempts", func(c *Config) { c.DeadLetter.MaxAttempts = 0 }, []string{"dead_letter::max_attempts", "0", "at least 1"}},
 		{"unknown schema", func(c *Config) { c.SchemaVersion = "2.0" }, []string{"schema_version", `"2.0"`, `"1.0"`, `"1.1"`}},
 		{"unknown cloudevents", func(c *Config) { c.CloudEvents = "maybe" }, []string{"cloudevents", `"maybe"`, "binary", "none"}},
@@ -110,6 +115,7 @@ func TestWhatIsValidSaramaTakes(t *testing.T) {
 		"plain":        func(c *Config) { c.Auth = withSASL("PLAIN", "u", "p").Auth },
 		"scram":        func(c *Config) { c.Auth = withSASL("SCRAM-SHA-512", "u", "p").Auth },
 		"IPv6":         func(c *Config) { c.Brokers = []string{"[::1]:9092"} },
+		"no breaker":   func(c *Config) { c.CircuitBreaker = CircuitBreakerConfig{} },
 		"no letters":   func(c *Config) { c.DeadLetter.Topic = "" },
 		"odd topic":    func(c *Config) { c.Topic = "..." },
 		"no cloud":     func(c *Config) { c.CloudEvents = "none" },
@@ -151,6 +157,8 @@ func TestUnmarshal(t *testing.T) {
 			assert.EqualValues(t, 9000, c.SendingQueue.Get().Batch.Get().MaxSize)
 		}, ""},
 		{"unknown key", map[string]any{"broker": "x:1"}, nil, "broker"},
+		{"bad duration of a breaker", map[string]any{"circuit_breaker": map[string]any{"open_interval": "soon"}}, nil, "open_interval"},
+		{"negative failures", map[string]any{"circuit_breaker": map[string]any{"consecutive_failures": -1}}, nil, "consecutive_failures"},
 		{"bad duration", map[string]any{"timeout": "soon"}, nil, "timeout"},
 		{"storage waits for nobody", map[string]any{"sending_queue": map[string]any{"storage": "file_storage"}}, nil, "wait_for_result"},
 	} {

@@ -59,7 +59,7 @@ func (c *Config) Validate() error {
 	if c.Timeout <= 0 {
 		fail("timeout is %v: it must be a positive duration such as 10s", c.Timeout)
 	}
-	return errors.Join(append(errs, c.Auth.validate(), c.DeadLetter.validate(c.Topic), c.Metadata.validate(), c.Producer.validate())...)
+	return errors.Join(append(errs, c.Auth.validate(), c.DeadLetter.validate(c.Topic), c.CircuitBreaker.validate(), c.Metadata.validate(), c.Producer.validate())...)
 }
 
 func isTopic(name string) bool { return topicName.MatchString(name) && name != "." && name != ".." }
@@ -75,6 +75,23 @@ func (c *DeadLetterConfig) validate(origin string) error {
 	}
 	if c.MaxAttempts < 1 {
 		errs = append(errs, fmt.Errorf("dead_letter::max_attempts is %d: it must be at least 1, such as 5", c.MaxAttempts))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *CircuitBreakerConfig) validate() error {
+	if !c.Enabled {
+		return nil
+	}
+	var errs []error
+	if c.ConsecutiveFailures == 0 {
+		errs = append(errs, errors.New("circuit_breaker::consecutive_failures is 0: it must be at least 1, such as 5; circuit_breaker::enabled: false turns the breaker off"))
+	}
+	if c.OpenInterval <= 0 {
+		errs = append(errs, fmt.Errorf("circuit_breaker::open_interval is %v: it must be a positive duration such as 10s", c.OpenInterval))
+	}
+	if c.HalfOpenRequests == 0 {
+		errs = append(errs, errors.New("circuit_breaker::half_open_requests is 0: it must be at least 1"))
 	}
 	return errors.Join(errs...)
 }

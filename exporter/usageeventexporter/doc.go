@@ -10,6 +10,7 @@
 //	convert  each period becomes a record: topic, key, headers, the JSON, time
 //	queue    exporterhelper's: waits for the result unless told otherwise
 //	retry    exporterhelper's: only the records that failed, for a short while
+//	circuit  answers at once while Kafka is known to be away
 //	publish  one attempt: a sarama producer, bounded by timeout as a whole
 //	bisect   what Kafka refuses is sent in halves until each record is alone
 //	bury     what it refuses alone becomes a dead letter; what cannot become a

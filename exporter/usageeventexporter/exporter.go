@@ -46,6 +46,7 @@ type usageEvent struct {
 	letters  *deadLetters // nil: there are none
 	refusals *refusals
 	producer *producer
+	circuit  *circuit         // before the producer; nil: there is none
 	tls      *tls.Config      // set by Start
 	health   *health.Reporter // set by Start
 
@@ -68,6 +69,8 @@ func newExporter(ctx context.Context, set exporter.Settings, cfg *Config) (*usag
 		return nil, err
 	}
 	e.producer = newProducer(cfg.Timeout, cfg.Producer.MaxMessageBytes, e.connect)
+
+	e.circuit = newCircuit(&cfg.CircuitBreaker, e.logger, builder)
 
 	inner := set
 	inner.Logger = set.Logger.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
@@ -160,7 +163,7 @@ func (e *usageEvent) push(ctx context.Context, r xexporterhelper.Request) error 
 // send makes one attempt for records and, where Kafka refuses some for good, one
 // for their dead letters.
 func (e *usageEvent) send(ctx context.Context, records []record) (b burial, err error) {
-	err = e.producer.send(ctx, records)
+	err = e.attempt(ctx, records)
 	p, ok := errors.AsType[*publishError](err)
 	if !ok {
 		return b, err
@@ -168,12 +171,16 @@ func (e *usageEvent) send(ctx context.Context, records []record) (b burial, err 
 	if e.letters == nil {
 		p.keepPoison()
 	} else {
-		b = e.letters.bury(ctx, e.producer.send, p)
+		b = e.letters.bury(ctx, e.attempt, p)
 	}
 	if p.none() {
 		return b, nil
 	}
 	return b, err
+}
+
+func (e *usageEvent) attempt(ctx context.Context, records []record) error {
+	return e.circuit.send(ctx, records, e.producer.send)
 }
 
 func (e *usageEvent) measure(ctx context.Context, took time.Duration, records []record, b burial, err error) {

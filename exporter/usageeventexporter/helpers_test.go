@@ -130,6 +130,7 @@ func quick(addrs []string, change func(*Config)) *Config {
 	return defaults(func(c *Config) {
 		c.Brokers = addrs
 		c.Timeout = 5 * time.Second
+		c.CircuitBreaker.Enabled = false // TestTheCircuit* turn it on
 		c.Metadata.Retry = MetadataRetryConfig{Max: 1, Backoff: 10 * time.Millisecond}
 		c.RetryOnFailure.InitialInterval = 10 * time.Millisecond
 		c.RetryOnFailure.MaxInterval = 50 * time.Millisecond

@@ -26,6 +26,8 @@ type TelemetryBuilder struct {
 	meter                                 metric.Meter
 	mu                                    sync.Mutex
 	registrations                         []metric.Registration
+	ExporterUsageEventBreakerState        metric.Int64Gauge
+	ExporterUsageEventBreakerTransitions  metric.Int64Counter
 	ExporterUsageEventBytesDeadLettered   metric.Int64Counter
 	ExporterUsageEventBytesSent           metric.Int64Counter
 	ExporterUsageEventEventsFailed        metric.Int64Counter
@@ -65,6 +67,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ExporterUsageEventBreakerState, err = builder.meter.Int64Gauge(
+		"otelcol_exporter_usage_event_breaker_state",
+		metric.WithDescription("State of the circuit breaker. 0 is closed, 1 is half open, 2 is open; absent where it is off. [Development]"),
+		metric.WithUnit("{state}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterUsageEventBreakerTransitions, err = builder.meter.Int64Counter(
+		"otelcol_exporter_usage_event_breaker_transitions",
+		metric.WithDescription("How often the circuit breaker changed, by the state that it came to. [Development]"),
+		metric.WithUnit("{transition}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventBytesDeadLettered, err = builder.meter.Int64Counter(
 		"otelcol_exporter_usage_event_bytes_dead_lettered",
 		metric.WithDescription("Size of the values of the dead letters that Kafka acknowledged, by reason. [Development]"),

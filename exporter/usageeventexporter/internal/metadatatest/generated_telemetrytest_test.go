@@ -19,6 +19,8 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	tb.ExporterUsageEventBreakerState.Record(context.Background(), 1)
+	tb.ExporterUsageEventBreakerTransitions.Add(context.Background(), 1)
 	tb.ExporterUsageEventBytesDeadLettered.Add(context.Background(), 1)
 	tb.ExporterUsageEventBytesSent.Add(context.Background(), 1)
 	tb.ExporterUsageEventEventsFailed.Add(context.Background(), 1)
@@ -27,6 +29,12 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ExporterUsageEventRecordsDeadLettered.Add(context.Background(), 1)
 	tb.ExporterUsageEventRecordsRefused.Add(context.Background(), 1)
 	tb.ExporterUsageEventSendDuration.Record(context.Background(), 1)
+	AssertEqualExporterUsageEventBreakerState(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterUsageEventBreakerTransitions(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterUsageEventBytesDeadLettered(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
