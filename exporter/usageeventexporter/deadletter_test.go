@@ -1,9 +1,11 @@
 package usageeventexporter
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -282,4 +284,27 @@ func TestEachKindOfNewsIsSaidByItself(t *testing.T) {
 	r.say(deadLettered, "torn", "", 3)
 	assert.Len(t, r.logged, 2)
 	assert.Equal(t, 3, r.logged[saying{deadLettered, "torn"}].unsaid)
+}
+
+// Batches share one sarama producer: the poison of one is no verdict on another.
+func TestPoisonAmongConcurrentBatches(t *testing.T) {
+	cluster := kafkaWithDLQ(t, "", "")
+	poisonous(cluster)
+	r := start(t, quick(cluster.ListenAddrs(), nil))
+	const batches, size = 6, 20
+	all := withPoison(batches*size, 5, 25, 26, 70, 119)
+	var wg sync.WaitGroup
+	for i := range batches {
+		wg.Go(func() {
+			assert.NoError(t, r.ConsumeMetrics(context.Background(), usageOf(all[i*size:(i+1)*size]...)))
+		})
+	}
+	wg.Wait()
+	assert.Len(t, ids(t, cluster), batches*size-5)
+	dead := map[string]bool{}
+	for _, l := range lettersOf(t, cluster) {
+		dead[string(l.Key)] = true
+	}
+	assert.Equal(t, map[string]bool{"poison-5": true, "poison-25": true, "poison-26": true, "poison-70": true, "poison-119": true}, dead)
+	metadatatest.AssertEqualExporterUsageEventEventsSent(t, r.tel, count(batches*size-5), ignore...)
 }
