@@ -69,6 +69,13 @@ func (*fakeSource) Name() string { return "fake" }
 
 func (s *fakeSource) Close() error { s.closed = true; return nil }
 
+// taken returns when samples were taken.
+func (s *fakeSource) taken() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]time.Time(nil), s.samples...)
+}
+
 func (s *fakeSource) fail(yes bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -47,7 +47,7 @@ func TestTicksAreAlignedAndPeriodsAddUp(t *testing.T) {
 		assert.True(t, src.closed)
 
 		var seconds []int
-		for _, at := range src.samples {
+		for _, at := range src.taken() {
 			seconds = append(seconds, at.Second())
 		}
 		assert.Equal(t, []int{7, 10, 20, 30, 40, 50, 0, 2}, seconds)
@@ -108,7 +108,7 @@ func TestNothingWaitsForAnotherPart(t *testing.T) {
 			start(t, v)
 			time.Sleep(2 * time.Minute)
 			synctest.Wait()
-			assert.Len(t, src.samples, 13)
+			assert.Len(t, src.taken(), 13)
 			assert.Equal(t, 13, p.levelBatches())
 			assert.Equal(t, 4, v.state.outbox.State().Periods)
 			began := time.Now()
@@ -125,7 +125,7 @@ func TestNothingWaitsForAnotherPart(t *testing.T) {
 			start(t, v)
 			time.Sleep(2 * time.Minute)
 			synctest.Wait()
-			assert.Len(t, src.samples, 13)
+			assert.Len(t, src.taken(), 13)
 			assert.Equal(t, 1, p.levelBatches(), "those that come while it hangs are skipped")
 			assert.Len(t, p.periods(), 4)
 			close(release)
