@@ -25,7 +25,7 @@ type notices struct {
 func (n *notices) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
 	addr := net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port))
 	switch {
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
 		return // the run ends before the connection is there
 	case err != nil:
 		n.waitFor("Kafka at "+addr, err)
