@@ -56,7 +56,9 @@ func TestKillAtAnyInstant(t *testing.T) {
 	events := p.only(t)
 	p.counters(t)
 	p.within(t, outerStart, firstAfter(t, counts, events[0].event.Period.End), innerEnd, outerEnd)
-	assert.Positive(t, p.recovered)
+	if kills >= 100 { // a few may all be followed by a start before a sample is missed
+		assert.Positive(t, p.recovered)
+	}
 	assert.Positive(t, p.sums[usage.NetworkReceiveBytes])
 	verify(t, addr, p)
 }
