@@ -40,6 +40,12 @@ type Counters struct {
 	Width  uint8  // bits after which the values wrap; 0 where they never do
 	Resets bool   // the source is known to set them back to 0 without a new birth
 	Values [usage.DeviceMeters]uint64
+
+	// Sampled says that the source integrates samples itself: the values began at
+	// 0 with the birth and speak only for the time that Covered counts. Nothing
+	// can be recovered from them over an outage.
+	Sampled bool
+	Covered uint64 // us since the birth for which there were samples; where Sampled
 }
 
 // A LevelKind is a level that is billed over time.
