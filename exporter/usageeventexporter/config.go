@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/config/configretry"
 	"go.opentelemetry.io/collector/config/configtls"
@@ -81,18 +80,6 @@ type CircuitBreakerConfig struct {
 	// HalfOpenRequests is how many attempts then must go well, and how many there
 	// may be at once until they did.
 	HalfOpenRequests uint32 `mapstructure:"half_open_requests"`
-}
-
-// AuthConfig says who this client is.
-type AuthConfig struct {
-	SASL configoptional.Optional[SASLConfig] `mapstructure:"sasl"`
-}
-
-// SASLConfig is a user and how the password is proven.
-type SASLConfig struct {
-	Mechanism string              `mapstructure:"mechanism"` // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512
-	Username  string              `mapstructure:"username"`
-	Password  configopaque.String `mapstructure:"password"`
 }
 
 // MetadataConfig says how brokers, topics and leaders are looked up.

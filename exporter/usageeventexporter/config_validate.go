@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -109,25 +108,6 @@ func checkAddress(addr string) string {
 		return "the port is not within 1 to 65535"
 	}
 	return ""
-}
-
-func (c *AuthConfig) validate() error {
-	s := c.SASL.Get()
-	if s == nil {
-		return nil
-	}
-	var errs []error
-	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if mechanisms := []string{sarama.SASLTypePlaintext, sarama.SASLTypeSCRAMSHA256, sarama.SASLTypeSCRAMSHA512}; !slices.Contains(mechanisms, s.Mechanism) {
-		fail("auth::sasl::mechanism is %q: use %s", s.Mechanism, strings.Join(mechanisms, ", "))
-	}
-	if s.Username == "" {
-		fail("auth::sasl::username is empty: name the user, or remove auth::sasl")
-	}
-	if s.Password == "" {
-		fail("auth::sasl::password is empty: set it, as in ${env:KAFKA_PASSWORD}")
-	}
-	return errors.Join(errs...)
 }
 
 func (c *MetadataConfig) validate() error {
