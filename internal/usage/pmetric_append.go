@@ -13,6 +13,11 @@ func PutResource(res pcommon.Resource, i *Instance) {
 	a := res.Attributes()
 	a.EnsureCapacity(7 + len(i.Labels))
 	a.PutStr(AttrVMID, i.ID)
+	putRest(a, i)
+}
+
+// putRest writes all but the id.
+func putRest(a pcommon.Map, i *Instance) {
 	putStr(a, AttrVMName, i.Name)
 	putStr(a, AttrHypervisor, i.Hypervisor)
 	putStr(a, AttrHostID, i.HostID)
