@@ -15,7 +15,7 @@ import (
 func Decode(data []byte) (*Event, error) {
 	var r reader
 	root := r.parse(data)
-	minor := root.head()
+	minor := root.head(TypeResourceUsage)
 	e := &Event{
 		Version:    root.text("version"),
 		Timestamp:  root.integer("timestamp"),
@@ -46,9 +46,9 @@ func Decode(data []byte) (*Event, error) {
 
 // head checks type and version, before anything else can be wrong, and returns
 // the minor of major version 1.
-func (o object) head() (minor int) {
-	if t := o.text("event_type"); t != TypeResourceUsage && o.r.err == nil {
-		o.r.err = &DecodeError{ErrType, "event_type", "is " + strconv.Quote(t) + ", want " + strconv.Quote(TypeResourceUsage)}
+func (o object) head(want string) (minor int) {
+	if t := o.text("event_type"); t != want && o.r.err == nil {
+		o.r.err = &DecodeError{ErrType, "event_type", "is " + strconv.Quote(t) + ", want " + strconv.Quote(want)}
 	}
 	version := o.text("version")
 	if o.r.err != nil {

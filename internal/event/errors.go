@@ -10,7 +10,7 @@ import (
 var (
 	// ErrVersion: the event is of a major version that this package does not know.
 	ErrVersion = errors.New("unsupported event version")
-	// ErrType: it is an event, and of another type than resource_usage.
+	// ErrType: it is an event, and of another type than the one asked for.
 	ErrType = errors.New("unexpected event type")
 	// ErrMalformed: it is no JSON, or a field is missing or has an impossible value.
 	ErrMalformed = errors.New("malformed event")

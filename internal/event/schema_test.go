@@ -18,17 +18,23 @@ import (
 func compileSchemas(t testing.TB) (schemas [numVersions]*jsonschema.Schema) {
 	t.Helper()
 	for v := range numVersions {
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema(v)))
-		require.NoError(t, err)
-		c := jsonschema.NewCompiler()
-		c.DefaultDraft(jsonschema.Draft4) // to notice a schema that names no draft: it has no $defs
-		id := doc.(map[string]any)["$id"].(string)
-		require.NoError(t, c.AddResource(id, doc))
-		schemas[v], err = c.Compile(id)
-		require.NoError(t, err)
-		assert.Equal(t, 2020, schemas[v].DraftVersion)
+		schemas[v] = compileSchema(t, Schema(v))
 	}
 	return schemas
+}
+
+func compileSchema(t testing.TB, text []byte) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	require.NoError(t, err)
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft4) // to notice a schema that names no draft: it has no $defs
+	id := doc.(map[string]any)["$id"].(string)
+	require.NoError(t, c.AddResource(id, doc))
+	schema, err := c.Compile(id)
+	require.NoError(t, err)
+	assert.Equal(t, 2020, schema.DraftVersion)
+	return schema
 }
 
 func checkSchema(t testing.TB, s *jsonschema.Schema, data []byte) {
