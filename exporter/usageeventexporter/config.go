@@ -153,6 +153,7 @@ func createDefaultConfig() component.Config {
 			RequiredAcks:    acksAll,
 			Compression:     "none",
 		},
+		Auth: newDefaultAuthConfig(),
 		CircuitBreaker: CircuitBreakerConfig{
 			Enabled:             true,
 			ConsecutiveFailures: 5,
@@ -174,7 +175,8 @@ func (c *Config) String() string {
 // Unmarshal takes for text what YAML takes for a number: schema_version: 1.1 and
 // producer::required_acks: -1.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	if err := durations.Check(conf, "timeout", "circuit_breaker::open_interval", "metadata::refresh_interval", "metadata::retry::backoff",
+	if err := durations.Check(conf, "timeout", "circuit_breaker::open_interval", "auth::sasl::oauthbearer_client_credentials::timeout",
+		"auth::sasl::oauthbearer_client_credentials::expiry_buffer", "metadata::refresh_interval", "metadata::retry::backoff",
 		"retry_on_failure::initial_interval", "retry_on_failure::max_interval", "retry_on_failure::max_elapsed_time",
 		"sending_queue::batch::flush_timeout"); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
@@ -77,6 +78,31 @@ func TestValidate(t *testing.T) {
 		{"unknown mechanism", func(c *Config) { c.Auth = withSASL("MD5", "u", "secret-x").Auth }, []string{"auth::sasl::mechanism", `"MD5"`, "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}},
 		{"no user", func(c *Config) { c.Auth = withSASL("PLAIN", "", "secret-x").Auth }, []string{"auth::sasl::username"}},
 		{"no password", func(c *Config) { c.Auth = withSASL("PLAIN", "u", "").Auth }, []string{"auth::sasl::password", "env:"}},
+		{"a token for a password", func(c *Config) {
+			c.Auth = withSASL("PLAIN", "u", "secret-x").Auth
+			c.Auth.SASL.Get().TokenFile = "/t"
+			c.Auth.SASL.Get().Extensions = map[string]string{"a": "b"}
+		}, []string{"auth::sasl::oauthbearer_token_file, oauthbearer_extensions", "PLAIN", "OAUTHBEARER"}},
+		{"a password for a token", withToken(func(s *SASLConfig) { s.TokenFile, s.Password = "/t", "secret-x" }), []string{"auth::sasl::username or password", "OAUTHBEARER", "remove them"}},
+		{"no token", withToken(func(*SASLConfig) {}), []string{"no token", "oauthbearer_token_file", "oauthbearer_token_source", "oauthbearer_client_credentials"}},
+		{"two tokens", withToken(func(s *SASLConfig) {
+			s.TokenFile, s.TokenSource = "/t", configoptional.Some(component.MustNewID("oauth2client"))
+		}), []string{"oauthbearer_token_file and oauthbearer_token_source", "keep one"}},
+		{"the extension that is the token", withToken(func(s *SASLConfig) { s.TokenFile, s.Extensions = "/t", map[string]string{"auth": "x"} }), []string{"oauthbearer_extensions", `"auth"`, "letters"}},
+		{"an extension with a digit", withToken(func(s *SASLConfig) { s.TokenFile, s.Extensions = "/t", map[string]string{"a1": "x"} }), []string{"oauthbearer_extensions", `"a1"`, "letters"}},
+		{"an extension that ends the message", withToken(func(s *SASLConfig) { s.TokenFile, s.Extensions = "/t", map[string]string{"a": "x\x01y"} }), []string{"oauthbearer_extensions::a", "printable"}},
+		{"no URL", withCredentials(func(c *ClientCredentialsConfig) { c.TokenURL = "" }), []string{"token_url is empty", "https://"}},
+		{"a URL of another kind", withCredentials(func(c *ClientCredentialsConfig) { c.TokenURL = "file:///token" }), []string{`token_url is "file:///token"`, "https://"}},
+		{"a URL that is none", withCredentials(func(c *ClientCredentialsConfig) { c.TokenURL = "https://secret-v\x7f:x y" }), []string{"token_url is no URL"}},
+		{"a URL with a password", withCredentials(func(c *ClientCredentialsConfig) { c.TokenURL = "https://u:secret-u@h/token" }), []string{"token_url has a user in it"}},
+		{"no client", withCredentials(func(c *ClientCredentialsConfig) { c.ClientID = "" }), []string{"client_id is empty"}},
+		{"no client secret", withCredentials(func(c *ClientCredentialsConfig) { c.ClientSecret = "" }), []string{"client_secret is empty", "env:", "client_secret_file"}},
+		{"two client secrets", withCredentials(func(c *ClientCredentialsConfig) { c.ClientSecretFile = "/s" }), []string{"client_secret and client_secret_file", "keep one"}},
+		{"a parameter twice", withCredentials(func(c *ClientCredentialsConfig) {
+			c.EndpointParams = map[string]configopaque.String{"scope": "secret-y"}
+		}), []string{`endpoint_params has "scope"`, "remove it"}},
+		{"no time for a token", withCredentials(func(c *ClientCredentialsConfig) { c.Timeout = 0 }), []string{"client_credentials::timeout is 0s", "5s"}},
+		{"negative buffer", withCredentials(func(c *ClientCredentialsConfig) { c.ExpiryBuffer = -1 }), []string{"client_credentials::expiry_buffer", "5m"}},
 		{"negative refresh", func(c *Config) { c.Metadata.RefreshInterval = -1 }, []string{"metadata::refresh_interval"}},
 		{"negative retries", func(c *Config) { c.Metadata.Retry.Max = -1 }, []string{"metadata::retry::max", "-1"}},
 		{"negative backoff", func(c *Config) { c.Metadata.Retry.Backoff = -1 }, []string{"metadata::retry::backoff"}},
@@ -95,7 +121,7 @@ func TestValidate(t *testing.T) {
 			for _, w := range tt.want {
 				require.ErrorContains(t, err, w)
 			}
-			assert.NotContains(t, err.Error(), "secret")
+			assert.NotContains(t, err.Error(), "secret-")
 		})
 	}
 }
@@ -114,6 +140,8 @@ func TestWhatIsValidSaramaTakes(t *testing.T) {
 		"flush":        func(c *Config) { c.Producer.FlushMaxMessages = 1 },
 		"plain":        func(c *Config) { c.Auth = withSASL("PLAIN", "u", "p").Auth },
 		"scram":        func(c *Config) { c.Auth = withSASL("SCRAM-SHA-512", "u", "p").Auth },
+		"token file":   withToken(func(s *SASLConfig) { s.TokenFile = "/t" }),
+		"token":        withCredentials(nil),
 		"IPv6":         func(c *Config) { c.Brokers = []string{"[::1]:9092"} },
 		"no breaker":   func(c *Config) { c.CircuitBreaker = CircuitBreakerConfig{} },
 		"no letters":   func(c *Config) { c.DeadLetter.Topic = "" },
@@ -124,7 +152,7 @@ func TestWhatIsValidSaramaTakes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := defaults(change)
 			require.NoError(t, confmap.Validate(c))
-			_, err := newSaramaConfig(c, &tls.Config{}, newLifeline(time.Second))
+			_, err := newSaramaConfig(c, &tls.Config{}, tokenFile("x"), newLifeline(time.Second))
 			require.NoError(t, err)
 		})
 	}
@@ -150,6 +178,24 @@ func TestUnmarshal(t *testing.T) {
 			assert.True(t, c.SendingQueue.Get().WaitForResult)
 			assert.Equal(t, 250*time.Millisecond, c.Metadata.Retry.Backoff)
 		}, ""},
+		{"client credentials keep their defaults", map[string]any{"auth": map[string]any{"sasl": map[string]any{
+			"mechanism": "OAUTHBEARER", "oauthbearer_extensions": map[string]any{"logicalCluster": "lkc-1"},
+			"oauthbearer_client_credentials": map[string]any{
+				"token_url": "https://h/t", "client_id": "c", "client_secret": "s", "endpoint_params": map[string]any{"audience": "kafka"},
+			},
+		}}}, func(t *testing.T, c *Config) {
+			s := c.Auth.SASL.Get()
+			got := s.ClientCredentials.Get()
+			assert.Equal(t, 5*time.Second, got.Timeout)
+			assert.Equal(t, 5*time.Minute, got.ExpiryBuffer)
+			assert.Equal(t, map[string]configopaque.String{"audience": "kafka"}, got.EndpointParams)
+			assert.Equal(t, map[string]string{"logicalCluster": "lkc-1"}, s.Extensions, "keys keep their case")
+		}, ""},
+		{"a token of an extension", map[string]any{"auth": map[string]any{"sasl": map[string]any{"mechanism": "OAUTHBEARER", "oauthbearer_token_source": "oauth2client/kafka"}}}, func(t *testing.T, c *Config) {
+			assert.Equal(t, component.MustNewIDWithName("oauth2client", "kafka"), *c.Auth.SASL.Get().TokenSource.Get())
+			assert.False(t, c.Auth.SASL.Get().ClientCredentials.HasValue())
+		}, ""},
+		{"bad time for a token", map[string]any{"auth": map[string]any{"sasl": map[string]any{"oauthbearer_client_credentials": map[string]any{"timeout": "soon"}}}}, nil, "oauthbearer_client_credentials::timeout"},
 		{"no queue", map[string]any{"sending_queue": map[string]any{"enabled": false}}, func(t *testing.T, c *Config) {
 			assert.False(t, c.SendingQueue.HasValue())
 		}, ""},
@@ -180,8 +226,24 @@ func TestUnmarshal(t *testing.T) {
 
 func TestNoSecretIsPrinted(t *testing.T) {
 	c := withSASL("PLAIN", "u", "secret-x")
-	require.NotContains(t, fmt.Sprintf("%v %+v %s %+v", c, c, c, c.Auth.SASL.Get()), "secret-x")
+	withCredentials(func(cc *ClientCredentialsConfig) {
+		cc.ClientSecret, cc.EndpointParams = "secret-y", map[string]configopaque.String{"assertion": "secret-z"}
+		cc.TLS.KeyPem = "secret-k"
+	})(c)
+	c.Auth.SASL.Get().Password = "secret-x"
+	require.NotContains(t, fmt.Sprintf("%v %+v %s %+v %+v %+v", c, c, c, c.Auth.SASL.Get(), *c.Auth.SASL.Get(), c.Auth.SASL.Get().ClientCredentials.Get()), "secret-")
 	out := confmap.New()
 	require.NoError(t, out.Marshal(c))
-	assert.NotContains(t, fmt.Sprint(out.ToStringMap()), "secret-x")
+	assert.NotContains(t, fmt.Sprint(out.ToStringMap()), "secret-")
+}
+
+func withCredentials(change func(*ClientCredentialsConfig)) func(*Config) {
+	return func(c *Config) {
+		cc := *c.Auth.SASL.GetOrInsertDefault().ClientCredentials.GetOrInsertDefault()
+		cc.TokenURL, cc.ClientID, cc.ClientSecret = "https://issuer.example.com/token", "meter", "secret-x"
+		if change != nil {
+			change(&cc)
+		}
+		withToken(func(s *SASLConfig) { s.ClientCredentials = configoptional.Some(cc) })(c)
+	}
 }

@@ -2,9 +2,7 @@ package usageeventexporter
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,7 +45,7 @@ type usageEvent struct {
 	refusals *refusals
 	producer *producer
 	circuit  *circuit         // before the producer; nil: there is none
-	tls      *tls.Config      // set by Start
+	security *security        // set by Start
 	health   *health.Reporter // set by Start
 
 	stopped  atomic.Bool
@@ -97,21 +95,16 @@ func (e *usageEvent) failing() bool { return e.health != nil && e.health.Failing
 
 // Start connects to nothing: Kafka may be down.
 func (e *usageEvent) Start(ctx context.Context, host component.Host) error {
-	if c := e.cfg.TLS.Get(); c != nil {
-		var err error
-		if e.tls, err = c.LoadTLSConfig(ctx); err != nil {
-			return fmt.Errorf("tls: %w", err)
-		}
+	var err error
+	if e.security, err = newSecurity(ctx, e.cfg, host, e.logger); err != nil {
+		return err
 	}
 	if r := e.cfg.RetryOnFailure; e.nobodyWaits() && (!r.Enabled || r.MaxElapsedTime > 0) {
 		e.logger.Warn("usage can be lost: sending_queue::wait_for_result is off, so a batch is confirmed before Kafka has it, and dropped when it fails for longer than retry_on_failure allows; turn wait_for_result on, or set retry_on_failure::max_elapsed_time to 0",
 			zap.Bool("retry_on_failure", r.Enabled), zap.Duration("max_elapsed_time", r.MaxElapsedTime))
 	}
 	e.health = health.New(e.logger, host)
-	if err := e.Metrics.Start(ctx, host); err != nil {
-		return err
-	}
-	return nil
+	return e.Metrics.Start(ctx, host)
 }
 
 // ConsumeMetrics returns nil once Kafka has acknowledged every usage event in
@@ -133,7 +126,11 @@ func (e *usageEvent) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) err
 
 // connect builds a sarama producer, which fails unless a broker answers.
 func (e *usageEvent) connect(line *lifeline) (sarama.SyncProducer, error) {
-	cfg, err := newSaramaConfig(e.cfg, e.tls, line)
+	tlsConfig, err := e.security.tlsConfig(line.ctx)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := newSaramaConfig(e.cfg, tlsConfig, e.security.tokens, line)
 	if err != nil {
 		return nil, err
 	}
@@ -153,6 +150,7 @@ func (e *usageEvent) push(ctx context.Context, r xexporterhelper.Request) error 
 	}
 	start := time.Now()
 	buried, err := e.send(ctx, records)
+	e.security.noticed(err)
 	e.measure(ctx, time.Since(start), records, buried, err)
 	if ctx.Err() == nil && !errors.Is(err, errStopped) { // else it says nothing about Kafka
 		e.health.Report(publishing, err)

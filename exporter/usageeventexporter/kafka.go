@@ -31,12 +31,13 @@ var codecs = map[string]codec{
 }
 
 // newSaramaConfig returns the configuration of one producer whose connections
-// hang on line. c is valid; tlsConfig is nil for plain text.
+// hang on line. c is valid; tlsConfig is nil for plain text, tokens where the
+// mechanism has none.
 //
 // The waits within an attempt are shorter than the attempt, the inner before the
 // outer, so that the one that knows the cause ends first and another broker can
 // still be asked.
-func newSaramaConfig(c *Config, tlsConfig *tls.Config, line *lifeline) (*sarama.Config, error) {
+func newSaramaConfig(c *Config, tlsConfig *tls.Config, tokens tokenSource, line *lifeline) (*sarama.Config, error) {
 	version, err := sarama.ParseKafkaVersion(c.ProtocolVersion)
 	if err != nil {
 		return nil, fmt.Errorf("protocol_version: %w", err)
@@ -49,8 +50,8 @@ func newSaramaConfig(c *Config, tlsConfig *tls.Config, line *lifeline) (*sarama.
 	s.Net.Proxy.Dialer = line
 	s.Net.MaxOpenRequests = 1 // idempotence needs it
 	s.Net.DialTimeout = dialTimeout(c.Timeout)
-	s.Net.ReadTimeout = max(c.Timeout*2/3, time.Millisecond)
-	s.Net.WriteTimeout = max(c.Timeout*2/3, time.Millisecond)
+	s.Net.ReadTimeout = partOf(c.Timeout)
+	s.Net.WriteTimeout = partOf(c.Timeout)
 	s.Net.ResolveCanonicalBootstrapServers = c.ResolveCanonicalBootstrapServersOnly
 	if tlsConfig != nil {
 		s.Net.TLS.Enable = true
@@ -62,6 +63,9 @@ func newSaramaConfig(c *Config, tlsConfig *tls.Config, line *lifeline) (*sarama.
 		s.Net.SASL.User = sasl.Username
 		s.Net.SASL.Password = string(sasl.Password)
 		s.Net.SASL.SCRAMClientGeneratorFunc = scramClients(sasl.Mechanism)
+		if tokens != nil {
+			s.Net.SASL.TokenProvider = &saslTokens{tokens, sasl.Extensions, line, partOf(c.Timeout)}
+		}
 	}
 
 	s.Metadata.Full = c.Metadata.Full
@@ -90,5 +94,8 @@ func newSaramaConfig(c *Config, tlsConfig *tls.Config, line *lifeline) (*sarama.
 	p.Transaction.Retry.BackoffFunc = line.backoff(innerBackoff)
 	return s, s.Validate()
 }
+
+// partOf is what one wait may take of an attempt.
+func partOf(timeout time.Duration) time.Duration { return max(timeout*2/3, time.Millisecond) }
 
 func dialTimeout(timeout time.Duration) time.Duration { return max(timeout/3, time.Millisecond) }

@@ -113,7 +113,7 @@ func withRemedy(err error, topic string) error {
 	case errors.Is(err, sarama.ErrClusterAuthorizationFailed):
 		return fmt.Errorf("allow this user IdempotentWrite on the cluster, or write on topic %q: %w", topic, err)
 	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
-		return fmt.Errorf("the brokers reject auth::sasl: check mechanism, username and password: %w", err)
+		return fmt.Errorf("the brokers reject auth::sasl: check mechanism, username and password, or the token: %w", err)
 	case errors.Is(err, errTooLarge):
 		return fmt.Errorf("raise producer::max_message_bytes, and max.message.bytes of topic %q: %w", topic, err)
 	case errors.Is(err, sarama.ErrMessageSizeTooLarge):
@@ -121,6 +121,6 @@ func withRemedy(err error, topic string) error {
 	case errors.Is(err, sarama.ErrMessageSetSizeTooLarge):
 		return fmt.Errorf("raise segment.bytes of topic %q: %w", topic, err)
 	default:
-		return err
+		return withSecurityRemedy(err)
 	}
 }
