@@ -10,9 +10,9 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.uber.org/zap"
 
+	"github.com/vmusage/otelcol-vmusage/internal/wire"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/ledger"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/outbox"
-	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/wire"
 )
 
 // markerName is the second storage of the receiver, which tells state that was

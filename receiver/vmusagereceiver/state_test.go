@@ -17,8 +17,8 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
+	"github.com/vmusage/otelcol-vmusage/internal/wire"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
-	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/wire"
 )
 
 var storageID = component.MustNewID("file_storage")

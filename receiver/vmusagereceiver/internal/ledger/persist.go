@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
+	"github.com/vmusage/otelcol-vmusage/internal/wire"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
-	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/wire"
 )
 
 // shardSize is about how large a value with accounts gets. One that is damaged

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
-	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/wire"
+	"github.com/vmusage/otelcol-vmusage/internal/wire"
 )
 
 // reborn is the ledger that a new process makes of the last one's state.

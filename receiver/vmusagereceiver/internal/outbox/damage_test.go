@@ -14,8 +14,8 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
+	"github.com/vmusage/otelcol-vmusage/internal/wire"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/outbox"
-	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/wire"
 )
 
 // values is a storage in memory.

@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
-	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/wire"
+	"github.com/vmusage/otelcol-vmusage/internal/wire"
 )
 
 // ErrDamaged is what Load returns for a chunk that cannot be read back. Its

@@ -8,7 +8,7 @@ import (
 
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 
-	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/wire"
+	"github.com/vmusage/otelcol-vmusage/internal/wire"
 )
 
 // Found is what a storage held.

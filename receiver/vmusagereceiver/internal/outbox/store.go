@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
-	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/wire"
+	"github.com/vmusage/otelcol-vmusage/internal/wire"
 )
 
 // A Store is the part of a storage client that is used. Batch does all of its

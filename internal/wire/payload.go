@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
 // AppendString appends a string with its length before it.
@@ -16,6 +17,11 @@ func AppendBool(dst []byte, b bool) []byte {
 		return append(dst, 1)
 	}
 	return append(dst, 0)
+}
+
+// AppendFloat appends the eight bytes of f.
+func AppendFloat(dst []byte, f float64) []byte {
+	return binary.LittleEndian.AppendUint64(dst, math.Float64bits(f))
 }
 
 // A Decoder takes a payload apart. After the first error every call returns
@@ -102,6 +108,13 @@ func (d *Decoder) String() string {
 	s := string(d.rest[:n])
 	d.rest = d.rest[n:]
 	return s
+}
+
+// Float reads what AppendFloat wrote.
+func (d *Decoder) Float() float64 {
+	var b [8]byte
+	d.Bytes(b[:])
+	return math.Float64frombits(binary.LittleEndian.Uint64(b[:]))
 }
 
 // Bytes fills b.

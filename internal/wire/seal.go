@@ -19,6 +19,7 @@ const (
 	KindAccounts Kind = 'A' // of the ledger
 	KindChunk    Kind = 'C' // closed periods
 	KindMarker   Kind = 'M' // that there was state
+	KindEpisodes Kind = 'E' // what the engine of thresholds remembers
 )
 
 // What is wrong with a value.

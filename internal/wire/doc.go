@@ -1,4 +1,4 @@
-// Package wire is how the receiver's state lies in a storage: values that say
+// Package wire is how components' state lies in a storage: values that say
 // what they are, which format they have, and whether they are still what was
 // written.
 //
