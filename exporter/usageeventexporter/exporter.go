@@ -13,8 +13,6 @@ import (
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
 	"go.opentelemetry.io/collector/exporter/exporterhelper/xexporterhelper"
 	"go.opentelemetry.io/collector/pdata/pmetric"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -134,24 +132,20 @@ func (e *usageEvent) connect(line *lifeline) (sarama.SyncProducer, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.observe(cfg, line)
 	return sarama.NewSyncProducer(e.cfg.Brokers, cfg)
 }
 
-var (
-	acknowledged = metric.WithAttributeSet(attribute.NewSet(attribute.String("outcome", "acknowledged")))
-	unsuccessful = metric.WithAttributeSet(attribute.NewSet(attribute.String("outcome", "failed")))
-)
-
 // push makes one attempt; what it leaves is tried again by exporterhelper.
 func (e *usageEvent) push(ctx context.Context, r xexporterhelper.Request) error {
-	records := r.(*request).records
-	if len(records) == 0 {
+	req := r.(*request)
+	if len(req.records) == 0 {
 		return nil // nothing of what looked like usage was
 	}
 	start := time.Now()
-	buried, err := e.send(ctx, records)
+	buried, err := e.send(ctx, req.records)
 	e.security.noticed(err)
-	e.measure(ctx, time.Since(start), records, buried, err)
+	e.measure(ctx, &attempted{req.records, req.again, time.Since(start), buried, err})
 	if ctx.Err() == nil && !errors.Is(err, errStopped) { // else it says nothing about Kafka
 		e.health.Report(publishing, err)
 	}
@@ -179,25 +173,6 @@ func (e *usageEvent) send(ctx context.Context, records []record) (b burial, err 
 
 func (e *usageEvent) attempt(ctx context.Context, records []record) error {
 	return e.circuit.send(ctx, records, e.producer.send)
-}
-
-func (e *usageEvent) measure(ctx context.Context, took time.Duration, records []record, b burial, err error) {
-	ctx = context.WithoutCancel(ctx)
-	outcome, failed := acknowledged, []record(nil)
-	if err != nil {
-		outcome, failed = unsuccessful, records
-		if p, ok := errors.AsType[*publishError](err); ok {
-			failed = p.failed
-		}
-		e.builder.ExporterUsageEventEventsFailed.Add(ctx, int64(len(failed)))
-	}
-	done := tally{letters: e.letters}
-	done.add(records, 1)
-	done.add(failed, -1)
-	done.add(b.of, -1)
-	done.add(b.letters, 1)
-	done.report(ctx, e.builder, e.refusals)
-	e.builder.ExporterUsageEventSendDuration.Record(ctx, took.Seconds(), outcome)
 }
 
 // Shutdown lets what is under way end, for as long as ctx and shutdownGrace
