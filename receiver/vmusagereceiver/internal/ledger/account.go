@@ -64,9 +64,18 @@ func (a *account) identify(r *reading.Reading) {
 		a.open.Instance = *r.Instance
 		a.open.Instance.Labels = slices.Clone(r.Instance.Labels)
 	}
-	a.open.Flavor = r.Flavor
+	a.allot(r.Flavor)
 	a.open.Metered |= r.Metered
 	a.scanned |= r.Scanned
+}
+
+// allot takes over what the instance has. GPUs below 0 are not known now: they
+// stay as many as they were.
+func (a *account) allot(f usage.Flavor) {
+	if f.GPUs < 0 {
+		f.GPUs = a.open.Flavor.GPUs
+	}
+	a.open.Flavor = f
 }
 
 // advance accounts for the time from the last reading to this one.

@@ -31,7 +31,7 @@ const maxAbsent = 256
 // what the last one did not.
 func (a *account) firstSight(rc *reading.Counters) counter {
 	c := counter{first: rc.First, id: rc.ID, model: rc.Model, birth: rc.Birth}
-	if !a.scanned.Has(rc.First) || a.restored {
+	if !a.scanned.Has(rc.First) || a.restored || rc.FromFirst {
 		c.last = rc.Values
 	}
 	return c
@@ -112,6 +112,9 @@ func (c *counter) is(rc *reading.Counters) bool { return c.first == rc.First && 
 func (a *account) difference(c *counter, rc *reading.Counters, dt int64, counts *Counts) {
 	if c.birth != rc.Birth {
 		c.birth, c.last = rc.Birth, [usage.DeviceMeters]uint64{}
+	}
+	if rc.FromFirst && c.absent {
+		c.last = rc.Values
 	}
 	c.model, c.seen, c.absent = rc.Model, true, false
 	if rc.Resets && c.wasReset(rc) && a.plausible(rc, dt) {

@@ -78,7 +78,7 @@ func (l *Ledger) restart(a *account, r *reading.Reading) {
 		l.close(a)
 	}
 	a.open.Stream.Run = r.Run
-	a.open.Flavor = r.Flavor
+	a.allot(r.Flavor)
 	a.levels = keepLimits(a.levels, allotted(r))
 	a.levels[reading.MemoryUsed], a.levels[reading.StorageUsed] = reading.Level{}, reading.Level{}
 	a.restored = false // what the new run has was born with it
