@@ -7,8 +7,13 @@ import (
 	"hash/crc32"
 )
 
-// Format is the newest format of payloads, which is the one written.
-const Format = 1
+// The formats of payloads. A value says which is the oldest that can say what is
+// in it, so that a program goes back to the one before where nothing is lost.
+const (
+	Format        = FormatSampled // the newest
+	FormatBase    = 1
+	FormatSampled = 2 // accounts may have counters that are integrals of samples
+)
 
 // A Kind says what a value is, so that one under the wrong key is noticed.
 type Kind byte
@@ -36,7 +41,14 @@ const (
 
 // Begin appends the head of a value to dst; the payload comes next, then Seal.
 func Begin(dst []byte, k Kind) []byte {
-	return append(append(dst, magic...), byte(k), Format)
+	return append(append(dst, magic...), byte(k), FormatBase)
+}
+
+// Need says that the value that began at dst[0] cannot be read by who does not
+// know that format.
+func Need(dst []byte, format byte) {
+	f := &dst[len(magic)+1]
+	*f = max(*f, format)
 }
 
 // Seal ends the value that began at dst[0].

@@ -34,7 +34,7 @@ func (l *Ledger) open(r *reading.Reading) *account {
 		return a
 	}
 	for i := range r.Counters {
-		a.counters = append(a.counters, a.firstSight(&r.Counters[i]))
+		a.counters = append(a.counters, a.firstSight(&r.Counters[i], at.Boot))
 	}
 	a.levels = r.Levels
 	a.identify(r)

@@ -48,7 +48,8 @@ type Counters struct {
 
 	// Sampled says that the source integrates samples itself: the values began at
 	// 0 with the birth and speak only for the time that Covered counts. Nothing
-	// can be recovered from them over an outage.
+	// can be recovered from them over an outage. N is 1 then, so that each meter
+	// has a Covered of its own.
 	Sampled bool
 	Covered uint64 // us since the birth for which there were samples; where Sampled
 }
