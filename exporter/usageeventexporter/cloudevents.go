@@ -18,12 +18,13 @@ const (
 	headerEventID = "event-id"
 
 	cloudEventsVersion = "1.0"
-	// cloudEventsType names what happened and the major version of its data.
-	cloudEventsType = "com.github.vmusage." + event.TypeResourceUsage + ".v1"
+	// cloudEventsType is followed by the event_type and the major version of the data.
+	cloudEventsType = "com.github.vmusage."
 	// cloudEventsSource is followed by the host.id of the machine that metered.
 	cloudEventsSource = "urn:vmusage:host"
-	// cloudEventsSchema is followed by the schema version: the $id of the JSON Schema.
-	cloudEventsSchema = "urn:vmusage:event:" + event.TypeResourceUsage
+	// cloudEventsSchema is followed by the event_type and the schema version: the
+	// $id of the JSON Schema.
+	cloudEventsSchema = "urn:vmusage:event:"
 	contentTypeJSON   = "application/json"
 )
 
@@ -39,9 +40,9 @@ const (
 	atTime
 )
 
-// headerTemplate returns the headers of a record without the values that differ;
-// their keys and other values are shared by all records.
-func headerTemplate(cloudEvents string, v event.Version) []sarama.RecordHeader {
+// headerTemplate returns the headers of a record with an event of a type, without
+// the values that differ; their keys and other values are shared by all records.
+func headerTemplate(cloudEvents, eventType string, v event.Version) []sarama.RecordHeader {
 	template := []sarama.RecordHeader{atEventID: header(headerEventID, "")}
 	if cloudEvents != cloudEventsBinary {
 		return template
@@ -52,8 +53,8 @@ func headerTemplate(cloudEvents string, v event.Version) []sarama.RecordHeader {
 		atSubject - 1: header("ce_subject", ""),
 		atTime - 1:    header("ce_time", ""),
 		atTime:        header("ce_specversion", cloudEventsVersion),
-		atTime + 1:    header("ce_type", cloudEventsType),
-		atTime + 2:    header("ce_dataschema", cloudEventsSchema+":"+v.String()),
+		atTime + 1:    header("ce_type", cloudEventsType+eventType+".v1"),
+		atTime + 2:    header("ce_dataschema", cloudEventsSchema+eventType+":"+v.String()),
 		atTime + 3:    header("content-type", contentTypeJSON),
 	}...)
 }

@@ -31,6 +31,8 @@ type Config struct {
 
 	// Topic is where usage events go.
 	Topic string `mapstructure:"topic"`
+	// ThresholdTopic is where events about thresholds go; empty: there are none.
+	ThresholdTopic string `mapstructure:"threshold_topic"`
 	// SchemaVersion is the version of the events: 1.0 or 1.1.
 	SchemaVersion string `mapstructure:"schema_version"`
 	// CloudEvents is how a record is a CloudEvent: binary (headers) or none.
@@ -140,6 +142,7 @@ func createDefaultConfig() component.Config {
 		ClientID:        "otelcol-vmusage",
 		ProtocolVersion: "2.1.0",
 		Topic:           "usage_events",
+		ThresholdTopic:  "usage_thresholds",
 		SchemaVersion:   event.V1_1.String(),
 		CloudEvents:     cloudEventsBinary,
 		DeadLetter:      DeadLetterConfig{Topic: "usage_events_dlq", MaxAttempts: 5},

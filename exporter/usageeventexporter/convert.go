@@ -20,6 +20,8 @@ type converter struct {
 	template []sarama.RecordHeader // of every record, see headerTemplate
 	refused  func(ctx context.Context, reason, detail string)
 	letters  *deadLetters // nil: what cannot become an event is dropped
+	// violations is set before the first convert, or not: then there are none.
+	violations *violations
 
 	pool sync.Pool // of *conversion
 }
@@ -29,7 +31,7 @@ func newConverter(c *Config, letters *deadLetters, refused func(ctx context.Cont
 	if err != nil {
 		return nil, err
 	}
-	cv := &converter{topic: c.Topic, version: v, template: headerTemplate(c.CloudEvents, v), refused: refused, letters: letters}
+	cv := &converter{topic: c.Topic, version: v, template: headerTemplate(c.CloudEvents, event.TypeResourceUsage, v), refused: refused, letters: letters}
 	cv.pool.New = func() any {
 		n := &conversion{converter: cv}
 		n.visit = n.add
@@ -53,6 +55,9 @@ func (c *converter) convert(ctx context.Context, md pmetric.Metrics) (xexporterh
 		default:
 			n.refuse(err)
 		}
+		if c.violations.in(rm) {
+			n.announce(rm)
+		}
 	}
 	r := &request{records: n.records, bytes: n.bytes}
 	n.release()
@@ -60,21 +65,21 @@ func (c *converter) convert(ctx context.Context, md pmetric.Metrics) (xexporterh
 	return r, nil
 }
 
-// scan reports whether there is any usage in md, and how many data points are
-// something else.
-func scan(md pmetric.Metrics) (usages bool, others int) {
+// scan reports whether there is anything in md of which events are made, and how
+// many data points are something else.
+func scan(md pmetric.Metrics, v *violations) (found bool, others int) {
 	for _, rm := range md.ResourceMetrics().All() {
 		for _, sm := range rm.ScopeMetrics().All() {
 			for _, m := range sm.Metrics().All() {
-				if usage.IsUsage(m.Name()) {
-					usages = true
+				if v.takes(m.Name()) {
+					found = true
 				} else {
 					others += points(m)
 				}
 			}
 		}
 	}
-	return usages, others
+	return found, others
 }
 
 func points(m pmetric.Metric) int {
@@ -102,6 +107,8 @@ type conversion struct {
 	reader usage.Reader
 	visit  func(*usage.Period) error
 	left   int // resources, this one included: how much the slabs should hold
+
+	announcing announcing
 
 	text    []byte // one record's, before it goes to the slab
 	host    string // whose source it is
@@ -139,7 +146,7 @@ func (n *conversion) add(p *usage.Period) error {
 		topic:   n.topic,
 		key:     key,
 		value:   kept[:value:value],
-		headers: n.fill(kept[value:id:id], n.source, key, kept[id:at:at]),
+		headers: n.fill(n.template, kept[value:id:id], n.source, key, kept[id:at:at]),
 		end:     p.End,
 	})
 	return nil
@@ -164,12 +171,12 @@ func (n *conversion) keep(text []byte) []byte {
 }
 
 // fill returns the headers of a record.
-func (n *conversion) fill(id, source, subject, at []byte) []sarama.RecordHeader {
-	if cap(n.headers)-len(n.headers) < len(n.template) {
-		n.headers = make([]sarama.RecordHeader, 0, max(min(n.left, 512), 1)*len(n.template))
+func (n *conversion) fill(template []sarama.RecordHeader, id, source, subject, at []byte) []sarama.RecordHeader {
+	if cap(n.headers)-len(n.headers) < len(template) {
+		n.headers = make([]sarama.RecordHeader, 0, max(min(n.left, 512), 1)*len(template))
 	}
 	from := len(n.headers)
-	n.headers = append(n.headers, n.template...)
+	n.headers = append(n.headers, template...)
 	h := n.headers[from:len(n.headers):len(n.headers)]
 	h[atEventID].Value = id
 	if len(h) > atEventID+1 {

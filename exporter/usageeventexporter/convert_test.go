@@ -94,7 +94,7 @@ func TestRecords(t *testing.T) {
 
 func TestTheSchemaInTheHeaderIsTheSchemasOwnName(t *testing.T) {
 	for _, v := range []event.Version{event.V1_0, event.V1_1} {
-		for _, h := range headerTemplate(cloudEventsBinary, v) {
+		for _, h := range headerTemplate(cloudEventsBinary, event.TypeResourceUsage, v) {
 			if string(h.Key) == "ce_dataschema" {
 				assert.Contains(t, string(event.Schema(v)), `"$id": "`+string(h.Value)+`"`)
 			}
@@ -134,16 +134,16 @@ func TestManyRecordsShareMemoryAndNothingElse(t *testing.T) {
 }
 
 func TestScan(t *testing.T) {
-	usages, others := scan(levels())
+	usages, others := scan(levels(), nil)
 	assert.False(t, usages)
 	assert.Equal(t, 6, others)
 
 	md := usageOf(usagetest.Host(1))
-	usages, others = scan(md)
+	usages, others = scan(md, nil)
 	assert.True(t, usages)
 	assert.Zero(t, others)
 	levels().ResourceMetrics().MoveAndAppendTo(md.ResourceMetrics())
-	usages, others = scan(md)
+	usages, others = scan(md, nil)
 	assert.True(t, usages)
 	assert.Equal(t, 6, others)
 }
@@ -194,6 +194,8 @@ func BenchmarkConvert(b *testing.B) {
 			}
 			cv, err := newConverter(defaults(nil), nil, nil)
 			require.NoError(b, err)
+			cv.violations, err = newViolations(defaults(nil), nil)
+			require.NoError(b, err)
 			md := usageOf(periods...)
 			b.ReportAllocs()
 			for b.Loop() {
@@ -208,6 +210,6 @@ func BenchmarkScanLevels(b *testing.B) {
 	md := levels()
 	b.ReportAllocs()
 	for b.Loop() {
-		scan(md)
+		scan(md, &violations{})
 	}
 }

@@ -35,16 +35,17 @@ const (
 type usageEvent struct {
 	exporter.Metrics // exporterhelper's
 
-	cfg      *Config
-	logger   *zap.Logger
-	builder  *metadata.TelemetryBuilder
-	convert  *converter
-	letters  *deadLetters // nil: there are none
-	refusals *refusals
-	producer *producer
-	circuit  *circuit         // before the producer; nil: there is none
-	security *security        // set by Start
-	health   *health.Reporter // set by Start
+	cfg        *Config
+	logger     *zap.Logger
+	builder    *metadata.TelemetryBuilder
+	convert    *converter
+	letters    *deadLetters // nil: there are none
+	violations *violations  // nil: there is no topic for them
+	refusals   *refusals
+	producer   *producer
+	circuit    *circuit         // before the producer; nil: there is none
+	security   *security        // set by Start
+	health     *health.Reporter // set by Start
 
 	stopped  atomic.Bool
 	shutdown sync.Once
@@ -64,6 +65,10 @@ func newExporter(ctx context.Context, set exporter.Settings, cfg *Config) (*usag
 	if e.convert, err = newConverter(cfg, e.letters, e.refusals.add); err != nil {
 		return nil, err
 	}
+	if e.violations, err = newViolations(cfg, builder); err != nil {
+		return nil, err
+	}
+	e.convert.violations = e.violations
 	e.producer = newProducer(cfg.Timeout, cfg.Producer.MaxMessageBytes, e.connect)
 
 	e.circuit = newCircuit(&cfg.CircuitBreaker, e.logger, builder)
@@ -105,15 +110,14 @@ func (e *usageEvent) Start(ctx context.Context, host component.Host) error {
 	return e.Metrics.Start(ctx, host)
 }
 
-// ConsumeMetrics returns nil once Kafka has acknowledged every usage event in
-// md, and an error that is worth a retry otherwise; with wait_for_result off,
+// ConsumeMetrics returns nil once Kafka has acknowledged every event made of md, and an error that is worth a retry otherwise; with wait_for_result off,
 // once they are in the queue. It may be called from several goroutines.
 func (e *usageEvent) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
-	usages, others := scan(md)
+	found, others := scan(md, e.violations)
 	if others > 0 {
 		e.builder.ExporterUsageEventPointsIgnored.Add(ctx, int64(others))
 	}
-	if !usages {
+	if !found {
 		return nil
 	}
 	if e.stopped.Load() {

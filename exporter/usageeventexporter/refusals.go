@@ -23,10 +23,12 @@ const (
 // refusalInterval is how often the log may repeat a reason.
 const refusalInterval = time.Minute
 
-// What the log says of usage that does not become an event in the topic.
+// What the log says of what does not become an event in its topic.
 const (
-	dropped      = "usage cannot become an event and is dropped: it will not be billed"
-	deadLettered = "usage is in the dead-letter topic: it will not be billed until that is looked at, as with `vmusagectl dlq list`"
+	dropped       = "usage cannot become an event and is dropped: it will not be billed"
+	unannounced   = "a threshold violation cannot become an event and is dropped: nobody is told"
+	deadViolation = "threshold violations are in the dead-letter topic: nobody is told of them until that is looked at, as with `vmusagectl dlq list`"
+	deadLettered  = "usage is in the dead-letter topic: it will not be billed until that is looked at, as with `vmusagectl dlq list`"
 )
 
 // refusals counts and logs usage that cannot become an event. What is malformed
@@ -57,13 +59,20 @@ func reasonOf(err error) string {
 	if pe, ok := errors.AsType[*usage.PeriodError](err); ok {
 		return string(pe.Reason)
 	}
+	if ve, ok := errors.AsType[*usage.ViolationError](err); ok {
+		return string(ve.Reason)
+	}
 	return reasonOther
 }
 
-// add counts one period that is dropped, and says it.
+// add counts one period or violation that is dropped, and says it.
 func (r *refusals) add(ctx context.Context, reason, detail string) {
 	r.builder.ExporterUsageEventRecordsRefused.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", reason))))
-	r.say(dropped, reason, detail, 1)
+	what := dropped
+	if isViolation(reason) {
+		what = unannounced
+	}
+	r.say(what, reason, detail, 1)
 }
 
 // say logs that something happened n times, at most once a minute for each reason.

@@ -44,9 +44,9 @@ func (e *usageEvent) measure(ctx context.Context, a *attempted) {
 		}
 		e.builder.ExporterUsageEventEventsFailed.Add(ctx, int64(len(failed)))
 	}
-	done := tally{letters: e.letters}
+	done := tally{letters: e.letters, violations: e.violations}
 	done.add(a.records, 1)
-	offered := done.events
+	offered := done.usage.events + done.thresholds.events
 	done.add(failed, -1)
 	done.add(a.buried.of, -1)
 	done.add(a.buried.letters, 1)

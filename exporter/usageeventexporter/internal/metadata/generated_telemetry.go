@@ -99,7 +99,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventBytesSent, err = builder.meter.Int64Counter(
 		"otelcol_exporter_usage_event_bytes_sent",
-		metric.WithDescription("Size of the values of the events that Kafka acknowledged, before compression. [Development]"),
+		metric.WithDescription("Size of the values of the events that Kafka acknowledged, before compression, by their type. [Development]"),
 		metric.WithUnit("By"),
 	)
 	errs = errors.Join(errs, err)
@@ -123,33 +123,33 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventEventsSent, err = builder.meter.Int64Counter(
 		"otelcol_exporter_usage_event_events_sent",
-		metric.WithDescription("Events that Kafka acknowledged. [Development]"),
+		metric.WithDescription("Events that Kafka acknowledged, by their type. [Development]"),
 		metric.WithUnit("{event}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventLag, err = builder.meter.Float64Histogram(
 		"otelcol_exporter_usage_event_lag",
-		metric.WithDescription("Time from the end of the usage period to the acknowledgement by Kafka, of the oldest event that an attempt got acknowledged. [Development]"),
+		metric.WithDescription("Time from the end of the usage period, or that of the violation, to the acknowledgement by Kafka, of the oldest event that an attempt got acknowledged. [Development]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 14400, 43200, 86400, 604800}...),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventPointsIgnored, err = builder.meter.Int64Counter(
 		"otelcol_exporter_usage_event_points_ignored",
-		metric.WithDescription("Data points that are no usage, and so never become events. [Development]"),
+		metric.WithDescription("Data points that are neither usage nor a threshold violation, or that schema 1.0 has no event for. [Development]"),
 		metric.WithUnit("{datapoint}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventRecordsDeadLettered, err = builder.meter.Int64Counter(
 		"otelcol_exporter_usage_event_records_dead_lettered",
-		metric.WithDescription("Dead letters that Kafka acknowledged, by reason. Anything but 0 is usage that is not billed until somebody looks at it. [Development]"),
+		metric.WithDescription("Dead letters that Kafka acknowledged, by reason. Anything but 0 is usage that is not billed, or a threshold violation that nobody is told of, until somebody looks at it. [Development]"),
 		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventRecordsRefused, err = builder.meter.Int64Counter(
 		"otelcol_exporter_usage_event_records_refused",
-		metric.WithDescription("Usage that cannot become an event and was dropped, by reason. Anything but 0 is usage that is not billed. [Development]"),
-		metric.WithUnit("{period}"),
+		metric.WithDescription("Usage, and threshold violations, that cannot become an event and were dropped, by reason. Anything but 0 is usage that is not billed or, where the reason begins with violation_, a violation that nobody is told of. [Development]"),
+		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventSendDuration, err = builder.meter.Float64Histogram(

@@ -85,7 +85,7 @@ func AssertEqualExporterUsageEventBytesDeadLettered(t *testing.T, tt *componentt
 func AssertEqualExporterUsageEventBytesSent(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_exporter_usage_event_bytes_sent",
-		Description: "Size of the values of the events that Kafka acknowledged, before compression. [Development]",
+		Description: "Size of the values of the events that Kafka acknowledged, before compression, by their type. [Development]",
 		Unit:        "By",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -149,7 +149,7 @@ func AssertEqualExporterUsageEventEventsResent(t *testing.T, tt *componenttest.T
 func AssertEqualExporterUsageEventEventsSent(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_exporter_usage_event_events_sent",
-		Description: "Events that Kafka acknowledged. [Development]",
+		Description: "Events that Kafka acknowledged, by their type. [Development]",
 		Unit:        "{event}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -165,7 +165,7 @@ func AssertEqualExporterUsageEventEventsSent(t *testing.T, tt *componenttest.Tel
 func AssertEqualExporterUsageEventLag(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_exporter_usage_event_lag",
-		Description: "Time from the end of the usage period to the acknowledgement by Kafka, of the oldest event that an attempt got acknowledged. [Development]",
+		Description: "Time from the end of the usage period, or that of the violation, to the acknowledgement by Kafka, of the oldest event that an attempt got acknowledged. [Development]",
 		Unit:        "s",
 		Data: metricdata.Histogram[float64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -180,7 +180,7 @@ func AssertEqualExporterUsageEventLag(t *testing.T, tt *componenttest.Telemetry,
 func AssertEqualExporterUsageEventPointsIgnored(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_exporter_usage_event_points_ignored",
-		Description: "Data points that are no usage, and so never become events. [Development]",
+		Description: "Data points that are neither usage nor a threshold violation, or that schema 1.0 has no event for. [Development]",
 		Unit:        "{datapoint}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -196,7 +196,7 @@ func AssertEqualExporterUsageEventPointsIgnored(t *testing.T, tt *componenttest.
 func AssertEqualExporterUsageEventRecordsDeadLettered(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_exporter_usage_event_records_dead_lettered",
-		Description: "Dead letters that Kafka acknowledged, by reason. Anything but 0 is usage that is not billed until somebody looks at it. [Development]",
+		Description: "Dead letters that Kafka acknowledged, by reason. Anything but 0 is usage that is not billed, or a threshold violation that nobody is told of, until somebody looks at it. [Development]",
 		Unit:        "{record}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -212,8 +212,8 @@ func AssertEqualExporterUsageEventRecordsDeadLettered(t *testing.T, tt *componen
 func AssertEqualExporterUsageEventRecordsRefused(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_exporter_usage_event_records_refused",
-		Description: "Usage that cannot become an event and was dropped, by reason. Anything but 0 is usage that is not billed. [Development]",
-		Unit:        "{period}",
+		Description: "Usage, and threshold violations, that cannot become an event and were dropped, by reason. Anything but 0 is usage that is not billed or, where the reason begins with violation_, a violation that nobody is told of. [Development]",
+		Unit:        "{record}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
 			IsMonotonic: true,
