@@ -31,12 +31,15 @@ type Config struct {
 
 	// Topic is where usage events go.
 	Topic string `mapstructure:"topic"`
-	// ThresholdTopic is where events about thresholds go; empty: there are none.
-	ThresholdTopic string `mapstructure:"threshold_topic"`
+	// TopicFromAttribute is the resource attribute that names another topic for
+	// the events of a resource; empty: there is none.
+	TopicFromAttribute string `mapstructure:"topic_from_attribute"`
 	// SchemaVersion is the version of the events: 1.0 or 1.1.
 	SchemaVersion string `mapstructure:"schema_version"`
-	// CloudEvents is how a record is a CloudEvent: binary (headers) or none.
-	CloudEvents string `mapstructure:"cloudevents"`
+	// RequireOwner makes dead letters of usage that belongs to nobody.
+	RequireOwner bool `mapstructure:"require_owner"`
+
+	RecordConfig `mapstructure:",squash"`
 
 	// DeadLetter is where goes what can never be an event in Topic.
 	DeadLetter DeadLetterConfig `mapstructure:"dead_letter"`
@@ -142,9 +145,8 @@ func createDefaultConfig() component.Config {
 		ClientID:        "otelcol-vmusage",
 		ProtocolVersion: "2.1.0",
 		Topic:           "usage_events",
-		ThresholdTopic:  "usage_thresholds",
 		SchemaVersion:   event.V1_1.String(),
-		CloudEvents:     cloudEventsBinary,
+		RecordConfig:    defaultRecordConfig(),
 		DeadLetter:      DeadLetterConfig{Topic: "usage_events_dlq", MaxAttempts: 5},
 		Metadata: MetadataConfig{
 			Full:            true,
