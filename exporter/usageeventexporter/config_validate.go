@@ -16,6 +16,9 @@ import (
 const (
 	acksAll       = "all"
 	acksAllNumber = "-1"
+
+	cloudEventsBinary = "binary"
+	cloudEventsNone   = "none"
 )
 
 // topicName is what Kafka takes for the name of a topic, "." and ".." aside
@@ -46,27 +49,36 @@ func (c *Config) Validate() error {
 	if !isTopic(c.Topic) {
 		fail("topic is %q: it must have 1 to 249 of the characters a-z A-Z 0-9 . _ - and be neither . nor ..", c.Topic)
 	}
+	switch {
+	case c.ThresholdTopic == "":
+	case !isTopic(c.ThresholdTopic):
+		fail("threshold_topic is %q: it must have 1 to 249 of the characters a-z A-Z 0-9 . _ - and be neither . nor .., or be empty for no events about thresholds", c.ThresholdTopic)
+	case c.ThresholdTopic == c.Topic:
+		fail("threshold_topic is %q, as is topic: name another, such as usage_thresholds, or leave it empty for no events about thresholds", c.ThresholdTopic)
+	}
 	if _, err := event.ParseVersion(c.SchemaVersion); err != nil {
 		fail("schema_version is %q: use %q or %q", c.SchemaVersion, event.V1_0, event.V1_1)
 	}
-	if problem := checkText(c.TopicFromAttribute, nameLimit); c.TopicFromAttribute != "" && problem != "" {
-		fail("topic_from_attribute is %q: %s; name a resource attribute, such as kafka.topic, or leave it empty", shorten(c.TopicFromAttribute), problem)
+	if c.CloudEvents != cloudEventsBinary && c.CloudEvents != cloudEventsNone {
+		fail("cloudevents is %q: use %s (headers ce_*) or %s", c.CloudEvents, cloudEventsBinary, cloudEventsNone)
 	}
 	if c.Timeout <= 0 {
 		fail("timeout is %v: it must be a positive duration such as 10s", c.Timeout)
 	}
-	return errors.Join(append(errs, c.validateRecords(), c.Auth.validate(), c.DeadLetter.validate(c.Topic), c.CircuitBreaker.validate(), c.Metadata.validate(), c.Producer.validate())...)
+	return errors.Join(append(errs, c.Auth.validate(), c.DeadLetter.validate(c.Topic, c.ThresholdTopic), c.CircuitBreaker.validate(), c.Metadata.validate(), c.Producer.validate())...)
 }
 
 func isTopic(name string) bool { return topicName.MatchString(name) && name != "." && name != ".." }
 
-func (c *DeadLetterConfig) validate(origin string) error {
+func (c *DeadLetterConfig) validate(topic, thresholds string) error {
 	var errs []error
 	switch {
 	case c.Topic == "":
 	case !isTopic(c.Topic):
 		errs = append(errs, fmt.Errorf("dead_letter::topic is %q: it must have 1 to 249 of the characters a-z A-Z 0-9 . _ - and be neither . nor .., or be empty for no dead letters", c.Topic))
-	case c.Topic == origin:
+	case c.Topic == thresholds:
+		errs = append(errs, fmt.Errorf("dead_letter::topic is %q, as is threshold_topic: name another, such as usage_events_dlq", c.Topic))
+	case c.Topic == topic:
 		errs = append(errs, fmt.Errorf("dead_letter::topic is %q, as is topic: name another, such as usage_events_dlq", c.Topic))
 	}
 	if c.MaxAttempts < 1 {

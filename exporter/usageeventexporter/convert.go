@@ -15,27 +15,23 @@ import (
 
 // A converter turns usage periods into records. It is safe for concurrent use.
 type converter struct {
-	topics       *topics
-	version      event.Version
-	cloudEvents  *cloudEvents
-	template     []sarama.RecordHeader // of every record, see headerTemplate
-	requireOwner bool
-	refused      func(ctx context.Context, reason, detail string)
-	letters      *deadLetters // nil: what cannot become an event is dropped
+	topic    string
+	version  event.Version
+	template []sarama.RecordHeader // of every record, see headerTemplate
+	refused  func(ctx context.Context, reason, detail string)
+	letters  *deadLetters // nil: what cannot become an event is dropped
+	// violations is set before the first convert, or not: then there are none.
+	violations *violations
 
 	pool sync.Pool // of *conversion
 }
 
-func newConverter(c *Config, letters *deadLetters, topics *topics, refused func(ctx context.Context, reason, detail string)) (*converter, error) {
+func newConverter(c *Config, letters *deadLetters, refused func(ctx context.Context, reason, detail string)) (*converter, error) {
 	v, err := event.ParseVersion(c.SchemaVersion)
 	if err != nil {
 		return nil, err
 	}
-	ce := newCloudEvents(&c.RecordConfig, v)
-	cv := &converter{
-		topics: topics, version: v, cloudEvents: ce, template: headerTemplate(ce, ownHeaders(&c.RecordConfig)),
-		requireOwner: c.RequireOwner, refused: refused, letters: letters,
-	}
+	cv := &converter{topic: c.Topic, version: v, template: headerTemplate(c.CloudEvents, event.TypeResourceUsage, v), refused: refused, letters: letters}
 	cv.pool.New = func() any {
 		n := &conversion{converter: cv}
 		n.visit = n.add
@@ -52,13 +48,15 @@ func (c *converter) convert(ctx context.Context, md pmetric.Metrics) (xexporterh
 	rms := md.ResourceMetrics()
 	for i, rm := range rms.All() {
 		n.left = rms.Len() - i
-		n.topic = c.topics.of(rm)
 		switch err := n.reader.Read(rm, n.visit); {
 		case err == nil:
 		case c.letters != nil:
-			n.append(c.letters.ofInput(rm, n.topic, err))
+			n.append(c.letters.ofInput(rm, err))
 		default:
 			n.refuse(err)
+		}
+		if c.violations.in(rm) {
+			n.announce(rm)
 		}
 	}
 	r := &request{records: n.records, bytes: n.bytes}
@@ -67,21 +65,21 @@ func (c *converter) convert(ctx context.Context, md pmetric.Metrics) (xexporterh
 	return r, nil
 }
 
-// scan reports whether there is any usage in md, and how many data points are
-// something else.
-func scan(md pmetric.Metrics) (usages bool, others int) {
+// scan reports whether there is anything in md of which events are made, and how
+// many data points are something else.
+func scan(md pmetric.Metrics, v *violations) (found bool, others int) {
 	for _, rm := range md.ResourceMetrics().All() {
 		for _, sm := range rm.ScopeMetrics().All() {
 			for _, m := range sm.Metrics().All() {
-				if usage.IsUsage(m.Name()) {
-					usages = true
+				if v.takes(m.Name()) {
+					found = true
 				} else {
 					others += points(m)
 				}
 			}
 		}
 	}
-	return usages, others
+	return found, others
 }
 
 func points(m pmetric.Metric) int {
@@ -110,7 +108,8 @@ type conversion struct {
 	visit  func(*usage.Period) error
 	left   int // resources, this one included: how much the slabs should hold
 
-	topic   string // of the resource
+	announcing announcing
+
 	text    []byte // one record's, before it goes to the slab
 	host    string // whose source it is
 	source  []byte
@@ -123,34 +122,15 @@ type conversion struct {
 // slabLimit keeps one event that waits from holding much more memory than its own.
 const slabLimit = 256 << 10
 
-// add makes the record of p. Its error ends the reading of the resource: it is of
-// the resource, of all its periods.
+// add makes the record of p. Its error is always nil: reading goes on.
 func (n *conversion) add(p *usage.Period) error {
-	if n.requireOwner && p.Instance.UserID == "" && p.Instance.OrgID == "" {
-		err := &ownerError{p.Instance.ID}
-		if n.letters != nil {
-			return err
-		}
-		n.refused(n.ctx, reasonNoOwner, err.Error())
-		return nil
-	}
 	if !event.Emits(n.version, p) {
 		n.refused(n.ctx, reasonGap, "schema_version 1.0 cannot say that an amount is not known: usage of instance "+p.Instance.ID)
 		return nil
 	}
 	if n.host != p.Stream.HostID || n.source == nil {
-		n.host, n.source = p.Stream.HostID, []byte(n.cloudEvents.sourceOf(&p.Stream))
+		n.host, n.source = p.Stream.HostID, []byte(sourceOf(&p.Stream))
 	}
-	if n.cloudEvents.mode == cloudEventsStructured {
-		n.addStructured(p)
-	} else {
-		n.addPlain(p)
-	}
-	return nil
-}
-
-// addPlain makes the record whose value is the event alone.
-func (n *conversion) addPlain(p *usage.Period) {
 	t := event.AppendUsage(n.text[:0], n.version, p)
 	value := len(t)
 	t = appendUUID(t, event.ID(p))
@@ -161,24 +141,15 @@ func (n *conversion) addPlain(p *usage.Period) {
 	n.text = t
 
 	kept := n.keep(t)
-	key, headers := kept[at:], n.fill(kept[value:id:id])
-	if n.cloudEvents.mode == cloudEventsBinary {
-		headers[atID].Value, headers[atSource].Value = headers[atEventID].Value, n.source
-		headers[atSubject].Value, headers[atTime].Value = key, kept[id:at:at]
-	}
-	n.append(record{topic: n.topic, key: key, value: kept[:value:value], headers: headers, end: p.End})
-}
-
-// addStructured makes the record whose value is the whole CloudEvent.
-func (n *conversion) addStructured(p *usage.Period) {
-	t, id := n.cloudEvents.appendStructured(n.text[:0], n.version, p, n.source)
-	value := len(t)
-	t = append(t, p.Instance.ID...)
-	n.text = t
-
-	kept := n.keep(t)
-	headers := n.fill(kept[id : id+uuidLength : id+uuidLength])
-	n.append(record{topic: n.topic, key: kept[value:], value: kept[:value:value], headers: headers, end: p.End})
+	key := kept[at:]
+	n.append(record{
+		topic:   n.topic,
+		key:     key,
+		value:   kept[:value:value],
+		headers: n.fill(n.template, kept[value:id:id], n.source, key, kept[id:at:at]),
+		end:     p.End,
+	})
+	return nil
 }
 
 func (n *conversion) append(r record) {
@@ -199,15 +170,18 @@ func (n *conversion) keep(text []byte) []byte {
 	return n.slab[from:len(n.slab):len(n.slab)]
 }
 
-// fill returns the headers of a record, with its id.
-func (n *conversion) fill(id []byte) []sarama.RecordHeader {
-	if cap(n.headers)-len(n.headers) < len(n.template) {
-		n.headers = make([]sarama.RecordHeader, 0, max(min(n.left, 512), 1)*len(n.template))
+// fill returns the headers of a record.
+func (n *conversion) fill(template []sarama.RecordHeader, id, source, subject, at []byte) []sarama.RecordHeader {
+	if cap(n.headers)-len(n.headers) < len(template) {
+		n.headers = make([]sarama.RecordHeader, 0, max(min(n.left, 512), 1)*len(template))
 	}
 	from := len(n.headers)
-	n.headers = append(n.headers, n.template...)
+	n.headers = append(n.headers, template...)
 	h := n.headers[from:len(n.headers):len(n.headers)]
 	h[atEventID].Value = id
+	if len(h) > atEventID+1 {
+		h[atID].Value, h[atSource].Value, h[atSubject].Value, h[atTime].Value = id, source, subject, at
+	}
 	return h
 }
 

@@ -99,7 +99,7 @@ func TestPoisonIsDeadLetteredAndTheRestGoesOn(t *testing.T) {
 	}
 	assert.Equal(t, []string{deadLettered + "; more of this kind within a minute is only counted"}, r.lines())
 	assert.Equal(t, []componentstatus.Status{componentstatus.StatusOK}, r.host.statuses())
-	metadatatest.AssertEqualExporterUsageEventEventsSent(t, r.tel, count(48), ignore...)
+	metadatatest.AssertEqualExporterUsageEventEventsSent(t, r.tel, usageSent(48), ignore...)
 	metadatatest.AssertEqualExporterUsageEventRecordsDeadLettered(t, r.tel, byReason(map[string]int64{"invalid_record": 2}), ignore...)
 	metadatatest.AssertEqualExporterUsageEventBytesDeadLettered(t, r.tel, byReason(map[string]int64{"invalid_record": int64(size)}), ignore...)
 	_, err := r.tel.GetMetric("otelcol_exporter_usage_event_events_failed")
@@ -163,7 +163,7 @@ func TestWithoutItsLetterPoisonStaysUnconfirmed(t *testing.T) {
 	assert.Equal(t, 19, stored(cluster), "each once")
 	assert.Len(t, ids(t, cluster), 19)
 	assert.Equal(t, 1, storedIn(cluster, dlq))
-	metadatatest.AssertEqualExporterUsageEventEventsSent(t, r.tel, count(19), ignore...)
+	metadatatest.AssertEqualExporterUsageEventEventsSent(t, r.tel, usageSent(19), ignore...)
 }
 
 // torn returns a period that is none, beside one that is, and what of the first
@@ -198,7 +198,7 @@ func TestInputThatIsNoEventIsDeadLettered(t *testing.T) {
 	assert.Equal(t, "1", h["dlq-attempts"])
 	assert.NotContains(t, h, "dlq-truncated")
 	assert.NotContains(t, h, "event-id")
-	metadatatest.AssertEqualExporterUsageEventEventsSent(t, r.tel, count(1), ignore...)
+	metadatatest.AssertEqualExporterUsageEventEventsSent(t, r.tel, usageSent(1), ignore...)
 	metadatatest.AssertEqualExporterUsageEventRecordsDeadLettered(t, r.tel, byReason(map[string]int64{"torn": 1}), ignore...)
 	_, err := r.tel.GetMetric("otelcol_exporter_usage_event_records_refused")
 	require.Error(t, err, "nothing is dropped")
@@ -240,7 +240,7 @@ func TestInputOverTheLimitIsCut(t *testing.T) {
 }
 
 func TestLetters(t *testing.T) {
-	d := &deadLetters{topic: dlq, source: "usage_event/a", most: 2000}
+	d := &deadLetters{topic: dlq, origin: "t", source: "usage_event/a", most: 2000}
 	value := []byte(strings.Repeat("v", 3000))
 	p := &poison{record{topic: "t", key: []byte("k"), value: value, headers: []sarama.RecordHeader{
 		header("event-id", "1"), header("dlq-attempts", "4"), header("dlq-truncated", "7"), header("own", "2"),
@@ -306,5 +306,5 @@ func TestPoisonAmongConcurrentBatches(t *testing.T) {
 		dead[string(l.Key)] = true
 	}
 	assert.Equal(t, map[string]bool{"poison-5": true, "poison-25": true, "poison-26": true, "poison-70": true, "poison-119": true}, dead)
-	metadatatest.AssertEqualExporterUsageEventEventsSent(t, r.tel, count(batches*size-5), ignore...)
+	metadatatest.AssertEqualExporterUsageEventEventsSent(t, r.tel, usageSent(batches*size-5), ignore...)
 }

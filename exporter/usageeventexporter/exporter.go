@@ -13,8 +13,6 @@ import (
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
 	"go.opentelemetry.io/collector/exporter/exporterhelper/xexporterhelper"
 	"go.opentelemetry.io/collector/pdata/pmetric"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -37,16 +35,17 @@ const (
 type usageEvent struct {
 	exporter.Metrics // exporterhelper's
 
-	cfg      *Config
-	logger   *zap.Logger
-	builder  *metadata.TelemetryBuilder
-	convert  *converter
-	letters  *deadLetters // nil: there are none
-	refusals *refusals
-	producer *producer
-	circuit  *circuit         // before the producer; nil: there is none
-	security *security        // set by Start
-	health   *health.Reporter // set by Start
+	cfg        *Config
+	logger     *zap.Logger
+	builder    *metadata.TelemetryBuilder
+	convert    *converter
+	letters    *deadLetters // nil: there are none
+	violations *violations  // nil: there is no topic for them
+	refusals   *refusals
+	producer   *producer
+	circuit    *circuit         // before the producer; nil: there is none
+	security   *security        // set by Start
+	health     *health.Reporter // set by Start
 
 	stopped  atomic.Bool
 	shutdown sync.Once
@@ -63,9 +62,13 @@ func newExporter(ctx context.Context, set exporter.Settings, cfg *Config) (*usag
 		logger: set.Logger.With(zap.Strings("brokers", cfg.Brokers), zap.String("topic", cfg.Topic)),
 	}
 	e.letters, e.refusals = newDeadLetters(cfg, set.ID), newRefusals(set.Logger, builder)
-	if e.convert, err = newConverter(cfg, e.letters, newTopics(cfg, e.refusals.say), e.refusals.add); err != nil {
+	if e.convert, err = newConverter(cfg, e.letters, e.refusals.add); err != nil {
 		return nil, err
 	}
+	if e.violations, err = newViolations(cfg, builder); err != nil {
+		return nil, err
+	}
+	e.convert.violations = e.violations
 	e.producer = newProducer(cfg.Timeout, cfg.Producer.MaxMessageBytes, e.connect)
 
 	e.circuit = newCircuit(&cfg.CircuitBreaker, e.logger, builder)
@@ -99,20 +102,22 @@ func (e *usageEvent) Start(ctx context.Context, host component.Host) error {
 	if e.security, err = newSecurity(ctx, e.cfg, host, e.logger); err != nil {
 		return err
 	}
-	e.cfg.sayCosts(e.logger)
+	if r := e.cfg.RetryOnFailure; e.nobodyWaits() && (!r.Enabled || r.MaxElapsedTime > 0) {
+		e.logger.Warn("usage can be lost: sending_queue::wait_for_result is off, so a batch is confirmed before Kafka has it, and dropped when it fails for longer than retry_on_failure allows; turn wait_for_result on, or set retry_on_failure::max_elapsed_time to 0",
+			zap.Bool("retry_on_failure", r.Enabled), zap.Duration("max_elapsed_time", r.MaxElapsedTime))
+	}
 	e.health = health.New(e.logger, host)
 	return e.Metrics.Start(ctx, host)
 }
 
-// ConsumeMetrics returns nil once Kafka has acknowledged every usage event in
-// md, and an error that is worth a retry otherwise; with wait_for_result off,
+// ConsumeMetrics returns nil once Kafka has acknowledged every event made of md, and an error that is worth a retry otherwise; with wait_for_result off,
 // once they are in the queue. It may be called from several goroutines.
 func (e *usageEvent) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
-	usages, others := scan(md)
+	found, others := scan(md, e.violations)
 	if others > 0 {
 		e.builder.ExporterUsageEventPointsIgnored.Add(ctx, int64(others))
 	}
-	if !usages {
+	if !found {
 		return nil
 	}
 	if e.stopped.Load() {
@@ -131,24 +136,20 @@ func (e *usageEvent) connect(line *lifeline) (sarama.SyncProducer, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.observe(cfg, line)
 	return sarama.NewSyncProducer(e.cfg.Brokers, cfg)
 }
 
-var (
-	acknowledged = metric.WithAttributeSet(attribute.NewSet(attribute.String("outcome", "acknowledged")))
-	unsuccessful = metric.WithAttributeSet(attribute.NewSet(attribute.String("outcome", "failed")))
-)
-
 // push makes one attempt; what it leaves is tried again by exporterhelper.
 func (e *usageEvent) push(ctx context.Context, r xexporterhelper.Request) error {
-	records := r.(*request).records
-	if len(records) == 0 {
+	req := r.(*request)
+	if len(req.records) == 0 {
 		return nil // nothing of what looked like usage was
 	}
 	start := time.Now()
-	buried, err := e.send(ctx, records)
+	buried, err := e.send(ctx, req.records)
 	e.security.noticed(err)
-	e.measure(ctx, time.Since(start), records, buried, err)
+	e.measure(ctx, &attempted{req.records, req.again, time.Since(start), buried, err})
 	if ctx.Err() == nil && !errors.Is(err, errStopped) { // else it says nothing about Kafka
 		e.health.Report(publishing, err)
 	}
@@ -176,25 +177,6 @@ func (e *usageEvent) send(ctx context.Context, records []record) (b burial, err 
 
 func (e *usageEvent) attempt(ctx context.Context, records []record) error {
 	return e.circuit.send(ctx, records, e.producer.send)
-}
-
-func (e *usageEvent) measure(ctx context.Context, took time.Duration, records []record, b burial, err error) {
-	ctx = context.WithoutCancel(ctx)
-	outcome, failed := acknowledged, []record(nil)
-	if err != nil {
-		outcome, failed = unsuccessful, records
-		if p, ok := errors.AsType[*publishError](err); ok {
-			failed = p.failed
-		}
-		e.builder.ExporterUsageEventEventsFailed.Add(ctx, int64(len(failed)))
-	}
-	done := tally{letters: e.letters}
-	done.add(records, 1)
-	done.add(failed, -1)
-	done.add(b.of, -1)
-	done.add(b.letters, 1)
-	done.report(ctx, e.builder, e.refusals)
-	e.builder.ExporterUsageEventSendDuration.Record(ctx, took.Seconds(), outcome)
 }
 
 // Shutdown lets what is under way end, for as long as ctx and shutdownGrace

@@ -74,8 +74,8 @@ func TestDelivery(t *testing.T) {
 			}
 			assert.Equal(t, []string(nil), r.lines(), "what works needs no words")
 			assert.Equal(t, []componentstatus.Status{componentstatus.StatusOK}, r.host.statuses())
-			metadatatest.AssertEqualExporterUsageEventEventsSent(t, r.tel, count(20), ignore...)
-			metadatatest.AssertEqualExporterUsageEventBytesSent(t, r.tel, count(int64(size)), ignore...)
+			metadatatest.AssertEqualExporterUsageEventEventsSent(t, r.tel, usageSent(20), ignore...)
+			metadatatest.AssertEqualExporterUsageEventBytesSent(t, r.tel, usageSent(int64(size)), ignore...)
 		})
 	}
 }
@@ -230,7 +230,7 @@ func TestOnlyWhatFailedIsSentAgain(t *testing.T) {
 			assert.GreaterOrEqual(t, again, 3)
 		}
 	}
-	metadatatest.AssertEqualExporterUsageEventEventsSent(t, r.tel, count(30), ignore...)
+	metadatatest.AssertEqualExporterUsageEventEventsSent(t, r.tel, usageSent(30), ignore...)
 	metadatatest.AssertEqualExporterUsageEventEventsFailed(t, r.tel, count(int64(again)), ignore...)
 	assert.Len(t, r.lines(), 2)
 	assert.Contains(t, r.logs.All()[0].ContextMap()["error"], fmt.Sprintf("Kafka did not acknowledge %d of 30 usage events: ", share[refusing]))

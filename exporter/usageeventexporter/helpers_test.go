@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/vmusage/otelcol-vmusage/exporter/usageeventexporter/internal/metadatatest"
+	"github.com/vmusage/otelcol-vmusage/internal/event"
 )
 
 // patience is how long a test waits for what should come; only a failure takes it.
@@ -37,6 +38,19 @@ func byReason(values map[string]int64) []metricdata.DataPoint[int64] {
 }
 
 func count(n int64) []metricdata.DataPoint[int64] { return []metricdata.DataPoint[int64]{{Value: n}} }
+
+// usageSent is the points of a counter of which all is about usage.
+func usageSent(n int64) []metricdata.DataPoint[int64] { return byType(n, 0) }
+
+func byType(usages, violations int64) []metricdata.DataPoint[int64] {
+	var dps []metricdata.DataPoint[int64]
+	for kind, n := range map[string]int64{event.TypeResourceUsage: usages, event.TypeThresholdViolation: violations} {
+		if n > 0 {
+			dps = append(dps, metricdata.DataPoint[int64]{Attributes: attribute.NewSet(attribute.String("event_type", kind)), Value: n})
+		}
+	}
+	return dps
+}
 
 // kafka starts a broker with the topic usage_events.
 func kafka(t testing.TB, partitions int32, opts ...kfake.Opt) *kfake.Cluster {
@@ -121,8 +135,7 @@ func (h *statusHost) statuses() []componentstatus.Status {
 type rig struct {
 	*usageEvent
 	host *statusHost
-	logs *observer.ObservedLogs // after the start
-	said []observer.LoggedEntry // at the start
+	logs *observer.ObservedLogs
 	tel  *componenttest.Telemetry
 }
 
@@ -153,7 +166,6 @@ func start(t testing.TB, c *Config) *rig {
 	require.NoError(t, err)
 	r.usageEvent = e.(*usageEvent)
 	require.NoError(t, e.Start(context.Background(), r.host))
-	r.said = logs.TakeAll()
 	t.Cleanup(func() {
 		require.NoError(t, e.Shutdown(context.Background()))
 		require.NoError(t, r.tel.Shutdown(context.Background()))

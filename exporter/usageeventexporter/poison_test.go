@@ -68,7 +68,7 @@ func poisonous(c *kfake.Cluster) (calls *atomic.Int64) {
 				rp := kmsg.NewProduceResponseTopicPartition()
 				rp.Partition = p.Partition
 				rp.ErrorCode = kerr.NotEnoughReplicas.Code // what shares the request is sent again
-				if name == "usage_events" && bytes.Contains(p.Records, []byte("poison")) {
+				if name != dlq && bytes.Contains(p.Records, []byte("poison")) {
 					refused, rp.ErrorCode = true, kerr.InvalidRecord.Code
 				}
 				rt.Partitions = append(rt.Partitions, rp)

@@ -3,7 +3,6 @@ package usageeventexporter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -17,18 +16,19 @@ import (
 
 // Reasons beside those of [usage.Reason].
 const (
-	reasonGap     = "gap"
-	reasonNoOwner = "no_owner"
-	reasonOther   = "other"
+	reasonGap   = "gap"
+	reasonOther = "other"
 )
 
 // refusalInterval is how often the log may repeat a reason.
 const refusalInterval = time.Minute
 
-// What the log says of usage that does not become an event in the topic.
+// What the log says of what does not become an event in its topic.
 const (
-	dropped      = "usage cannot become an event and is dropped: it will not be billed"
-	deadLettered = "usage is in the dead-letter topic: it will not be billed until that is looked at, as with `vmusagectl dlq list`"
+	dropped       = "usage cannot become an event and is dropped: it will not be billed"
+	unannounced   = "a threshold violation cannot become an event and is dropped: nobody is told"
+	deadViolation = "threshold violations are in the dead-letter topic: nobody is told of them until that is looked at, as with `vmusagectl dlq list`"
+	deadLettered  = "usage is in the dead-letter topic: it will not be billed until that is looked at, as with `vmusagectl dlq list`"
 )
 
 // refusals counts and logs usage that cannot become an event. What is malformed
@@ -54,29 +54,25 @@ func newRefusals(logger *zap.Logger, builder *metadata.TelemetryBuilder) *refusa
 	return &refusals{logger: logger, builder: builder, logged: map[saying]refusal{}}
 }
 
-// An ownerError is usage that belongs to nobody, where require_owner is on.
-type ownerError struct{ instance string }
-
-func (e *ownerError) Error() string {
-	return fmt.Sprintf("usage of instance %q: %s: it has neither %s nor %s, and require_owner is true: give the receiver an owner for it, or set require_owner to false",
-		e.instance, reasonNoOwner, usage.AttrUserID, usage.AttrOrgID)
-}
-
 // reasonOf returns why err refused a period, out of a closed set.
 func reasonOf(err error) string {
 	if pe, ok := errors.AsType[*usage.PeriodError](err); ok {
 		return string(pe.Reason)
 	}
-	if _, ok := errors.AsType[*ownerError](err); ok {
-		return reasonNoOwner
+	if ve, ok := errors.AsType[*usage.ViolationError](err); ok {
+		return string(ve.Reason)
 	}
 	return reasonOther
 }
 
-// add counts one period that is dropped, and says it.
+// add counts one period or violation that is dropped, and says it.
 func (r *refusals) add(ctx context.Context, reason, detail string) {
 	r.builder.ExporterUsageEventRecordsRefused.Add(ctx, 1, metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", reason))))
-	r.say(dropped, reason, detail, 1)
+	what := dropped
+	if isViolation(reason) {
+		what = unannounced
+	}
+	r.say(what, reason, detail, 1)
 }
 
 // say logs that something happened n times, at most once a minute for each reason.

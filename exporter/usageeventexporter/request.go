@@ -55,6 +55,7 @@ const recordOverhead = 32
 type request struct {
 	records []record
 	bytes   int
+	again   bool // an attempt to send them failed
 }
 
 var (
@@ -78,10 +79,11 @@ func (r *request) BytesSize() int { return r.bytes }
 
 // OnError returns the request that is left after err: only what failed.
 func (r *request) OnError(err error) xexporterhelper.Request {
+	left := r
 	if p, ok := errors.AsType[*publishError](err); ok && len(p.failed) < len(r.records) {
-		return newRequest(p.failed)
+		left = newRequest(p.failed)
 	}
-	return r
+	return &request{left.records, left.bytes, r.again || !errors.Is(err, errOpen)}
 }
 
 // MergeSplit puts the records of other behind those of r and cuts the whole into
@@ -98,7 +100,7 @@ func (r *request) MergeSplit(_ context.Context, maxSize int, sizer exporterhelpe
 		records, bytes = append(records, o.records...), bytes+o.bytes
 	}
 	if maxSize <= 0 {
-		return []xexporterhelper.Request{&request{records, bytes}}, nil
+		return []xexporterhelper.Request{&request{records: records, bytes: bytes}}, nil
 	}
 	weight := func(*record) int { return 1 }
 	if sizer == exporterhelper.RequestSizerTypeBytes {

@@ -94,8 +94,11 @@ func TestForeignRequests(t *testing.T) {
 func TestOnErrorLeavesWhatFailed(t *testing.T) {
 	records := numbered(0, 4)
 	r := newRequest(records)
-	assert.Same(t, r, r.OnError(errors.New("any")))
-	assert.Same(t, r, r.OnError(&publishError{failed: records}))
+	assert.Equal(t, &request{records, r.bytes, true}, r.OnError(errors.New("any")))
+	assert.Equal(t, &request{records, r.bytes, true}, r.OnError(&publishError{failed: records}))
+	open := &publishError{failed: records, cause: errOpen}
+	assert.Equal(t, r, r.OnError(open), "there was no attempt")
+	assert.Equal(t, &request{records, r.bytes, true}, r.OnError(errors.New("any")).(*request).OnError(open), "there was one before")
 
 	var each sarama.ProducerErrors
 	msgs := messages(records)

@@ -7,16 +7,20 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/vmusage/otelcol-vmusage/exporter/usageeventexporter/internal/metadata"
+	"github.com/vmusage/otelcol-vmusage/internal/event"
 )
 
 // A tally counts records that Kafka acknowledged: events, and dead letters by
 // their reason.
 type tally struct {
-	letters *deadLetters
+	letters    *deadLetters
+	violations *violations
 
-	events, bytes int64
-	dead          map[string]*deadTally // nil while there is none
+	usage, thresholds sent
+	dead              map[saying]*deadTally // nil while there is none
 }
+
+type sent struct{ events, bytes int64 }
 
 type deadTally struct {
 	records, bytes int64
@@ -33,18 +37,25 @@ func (t *tally) add(records []record, by int64) {
 func (t *tally) addOne(r *record, by int64) {
 	size := int64(len(r.value)) * by
 	if !t.letters.holds(r) {
-		t.events += by
-		t.bytes += size
+		to := &t.usage
+		if t.violations.holds(r.topic) {
+			to = &t.thresholds
+		}
+		to.events += by
+		to.bytes += size
 		return
 	}
 	if t.dead == nil {
-		t.dead = map[string]*deadTally{}
+		t.dead = map[saying]*deadTally{}
 	}
-	reason := string(r.headerValue(letterReason))
-	d := t.dead[reason]
+	key := saying{deadLettered, string(r.headerValue(letterReason))}
+	if t.violations.holds(string(r.headerValue(letterTopic))) {
+		key.what = deadViolation
+	}
+	d := t.dead[key]
 	if d == nil {
 		d = &deadTally{}
-		t.dead[reason] = d
+		t.dead[key] = d
 	}
 	d.records += by
 	d.bytes += size
@@ -53,17 +64,28 @@ func (t *tally) addOne(r *record, by int64) {
 
 // report adds the tally to the metrics, and says what is dead.
 func (t *tally) report(ctx context.Context, b *metadata.TelemetryBuilder, said *refusals) {
-	if t.events > 0 {
-		b.ExporterUsageEventEventsSent.Add(ctx, t.events)
-		b.ExporterUsageEventBytesSent.Add(ctx, t.bytes)
-	}
-	for reason, d := range t.dead {
+	t.usage.report(ctx, b, ofUsage)
+	t.thresholds.report(ctx, b, ofThresholds)
+	for key, d := range t.dead {
 		if d.records == 0 {
 			continue
 		}
-		attrs := metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", reason)))
+		attrs := metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", key.reason)))
 		b.ExporterUsageEventRecordsDeadLettered.Add(ctx, d.records, attrs)
 		b.ExporterUsageEventBytesDeadLettered.Add(ctx, d.bytes, attrs)
-		said.say(deadLettered, reason, d.detail, int(d.records))
+		said.say(key.what, key.reason, d.detail, int(d.records))
+	}
+}
+
+// The attributes of what was sent, by the type of the events.
+var (
+	ofUsage      = metric.WithAttributeSet(attribute.NewSet(attribute.String("event_type", event.TypeResourceUsage)))
+	ofThresholds = metric.WithAttributeSet(attribute.NewSet(attribute.String("event_type", event.TypeThresholdViolation)))
+)
+
+func (s sent) report(ctx context.Context, b *metadata.TelemetryBuilder, kind metric.MeasurementOption) {
+	if s.events > 0 {
+		b.ExporterUsageEventEventsSent.Add(ctx, s.events, kind)
+		b.ExporterUsageEventBytesSent.Add(ctx, s.bytes, kind)
 	}
 }

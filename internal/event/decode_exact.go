@@ -1,6 +1,8 @@
 package event
 
 import (
+	"bytes"
+	"encoding/json"
 	"math"
 
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
@@ -66,7 +68,7 @@ func (o object) bounds(p *usage.Period) {
 
 // joined reads a field that is only there when it is more than one.
 func (o object) joined(sequence int64) uint32 {
-	if !o.has("joined") {
+	if _, ok := o.fields["joined"]; !ok {
 		return 0
 	}
 	v := o.integer("joined")
@@ -84,12 +86,12 @@ func (o object) quality(p *usage.Period) {
 	for m := range p.Coverage {
 		p.Coverage[m] = usage.FullCoverage
 	}
-	if !o.has("meters") {
+	if _, ok := o.fields["meters"]; !ok {
 		return
 	}
 	meters := o.object("meters")
 	for m := range p.Metered.All() {
-		if meters.has(m.String()) {
+		if _, ok := meters.fields[m.String()]; ok {
 			p.Quality[m], p.Coverage[m] = meters.object(m.String()).qualityOf()
 		}
 	}
@@ -103,8 +105,7 @@ func (o object) qualityOf() (usage.Quality, int32) {
 	}
 	c := o.millionths("coverage")
 	if c > usage.FullCoverage {
-		raw, _ := o.raw("coverage")
-		o.fail("coverage", "is %s, want at most 1", raw)
+		o.fail("coverage", "is %s, want at most 1", o.fields["coverage"])
 		c = 0
 	}
 	return q, int32(c) //nolint:gosec // at most FullCoverage
@@ -114,7 +115,7 @@ func (o object) qualityOf() (usage.Quality, int32) {
 func (o object) amounts() (metered usage.MeterSet, a usage.Amounts) {
 	for m := range usage.NumMeters {
 		field := m.Info().Field
-		if o.has(field) {
+		if _, ok := o.fields[field]; ok {
 			metered.Add(m)
 			a[m] = o.amount(field)
 		}
@@ -143,7 +144,7 @@ func (o object) devices(metered usage.MeterSet) []usage.DeviceUsage {
 
 func (o object) stats(p *usage.Period) {
 	for u, key := range statKeys {
-		if o.has(key) {
+		if _, ok := o.fields[key]; ok {
 			stat := o.object(key)
 			p.Stats[u] = usage.Statistic{Avg: stat.millionths("avg"), Max: stat.millionths("max"), Valid: true}
 		}
@@ -152,13 +153,21 @@ func (o object) stats(p *usage.Period) {
 
 // labels reads them in the order in which they are written.
 func (o object) labels() []usage.Label {
+	if o.object("labels"); o.r.err != nil {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(o.fields["labels"]))
 	var all []usage.Label
-	for _, m := range o.object("labels").all() {
-		if m.value[0] != '"' {
-			o.fail("labels", "has a value that is no string: %q", m.key)
+	_, _ = d.Token() // the brace; all of it is valid JSON
+	for d.More() {
+		key, _ := d.Token()
+		value, _ := d.Token()
+		text, ok := value.(string)
+		if !ok {
+			o.fail("labels", "has a value that is no string: %q", key)
 			return nil
 		}
-		all = append(all, usage.Label{Key: string(m.key), Value: unquote(m.value)})
+		all = append(all, usage.Label{Key: key.(string), Value: text})
 	}
 	return all
 }

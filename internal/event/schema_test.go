@@ -76,10 +76,14 @@ func TestDocsExamples(t *testing.T) {
 	text, err := os.ReadFile("../../docs/events.md")
 	require.NoError(t, err)
 	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(text, -1)
-	require.Len(t, blocks, int(numVersions))
+	require.Len(t, blocks, 2*int(numVersions))
+	violations := compileViolationSchemas(t)
 	for v := range numVersions {
 		checkSchema(t, schemas[v], blocks[v][1])
 		assert.JSONEq(t, string(AppendUsage(nil, v, hostPeriod())), string(blocks[v][1]))
+		of := blocks[numVersions+v][1]
+		checkSchema(t, violations[v], of)
+		assert.JSONEq(t, string(AppendViolation(nil, v, cpuViolation())), string(of))
 	}
 	for m := range usage.NumMeters {
 		assert.Contains(t, string(text), "`"+m.Info().Field+"`")

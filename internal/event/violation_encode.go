@@ -12,7 +12,7 @@ import (
 // It neither keeps nor changes p, and does not allocate where dst has room.
 //
 // p must be what [usage.Violation.Check] finds nothing wrong with: JSON has no
-// word for what is no number.
+// word for what is no number. Ask [EmitsViolation] first.
 func AppendViolation(dst []byte, v Version, p *usage.Violation) []byte {
 	dst = slices.Grow(dst, violationSizeHint(p))
 	dst = append(dst, `{"event_type":"threshold_violation","version":"`...)
@@ -172,4 +172,11 @@ func percentage(ratio float64) float64 {
 		return math.Round(m) / million
 	}
 	return min(max(p, -math.MaxFloat64), math.MaxFloat64)
+}
+
+// EmitsViolation reports whether a violation becomes an event of version v. In
+// 1.0, which has no state, only what is firing does: a reader would take the end
+// of a violation for another one. In 1.1 it always does.
+func EmitsViolation(v Version, p *usage.Violation) bool {
+	return v != V1_0 || p.State == usage.Firing
 }

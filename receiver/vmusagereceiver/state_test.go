@@ -127,7 +127,7 @@ func TestStartRefuses(t *testing.T) {
 	dir := t.TempDir()
 	bubble(t, func(t *testing.T) { life(t, dir, time.Minute, false) })
 	newer := wire.Begin(nil, wire.KindAccounts)
-	newer[len(newer)-1]++
+	newer[len(newer)-1] = wire.Format + 1
 	damage(t, dir, "accounts.0", wire.Seal(newer))
 	other := component.MustNewID("other")
 	for name, tt := range map[string]struct {

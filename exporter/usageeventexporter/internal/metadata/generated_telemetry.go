@@ -26,16 +26,21 @@ type TelemetryBuilder struct {
 	meter                                 metric.Meter
 	mu                                    sync.Mutex
 	registrations                         []metric.Registration
+	ExporterUsageEventBatchSize           metric.Int64Histogram
 	ExporterUsageEventBreakerState        metric.Int64Gauge
 	ExporterUsageEventBreakerTransitions  metric.Int64Counter
 	ExporterUsageEventBytesDeadLettered   metric.Int64Counter
 	ExporterUsageEventBytesSent           metric.Int64Counter
+	ExporterUsageEventConnections         metric.Int64Counter
 	ExporterUsageEventEventsFailed        metric.Int64Counter
+	ExporterUsageEventEventsResent        metric.Int64Counter
 	ExporterUsageEventEventsSent          metric.Int64Counter
+	ExporterUsageEventLag                 metric.Float64Histogram
 	ExporterUsageEventPointsIgnored       metric.Int64Counter
 	ExporterUsageEventRecordsDeadLettered metric.Int64Counter
 	ExporterUsageEventRecordsRefused      metric.Int64Counter
 	ExporterUsageEventSendDuration        metric.Float64Histogram
+	ExporterUsageEventThrottleTime        metric.Float64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -67,6 +72,13 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ExporterUsageEventBatchSize, err = builder.meter.Int64Histogram(
+		"otelcol_exporter_usage_event_batch_size",
+		metric.WithDescription("How many records an attempt had. Few in each cost the most for each event. [Development]"),
+		metric.WithUnit("{record}"),
+		metric.WithExplicitBucketBoundaries([]float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000}...),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventBreakerState, err = builder.meter.Int64Gauge(
 		"otelcol_exporter_usage_event_breaker_state",
 		metric.WithDescription("State of the circuit breaker. 0 is closed, 1 is half open, 2 is open; absent where it is off. [Development]"),
@@ -87,8 +99,14 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventBytesSent, err = builder.meter.Int64Counter(
 		"otelcol_exporter_usage_event_bytes_sent",
-		metric.WithDescription("Size of the values of the events that Kafka acknowledged, before compression. [Development]"),
+		metric.WithDescription("Size of the values of the events that Kafka acknowledged, before compression, by their type. [Development]"),
 		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterUsageEventConnections, err = builder.meter.Int64Counter(
+		"otelcol_exporter_usage_event_connections",
+		metric.WithDescription("Connections to brokers, by outcome. A steady rate is a connection that does not last. [Development]"),
+		metric.WithUnit("{connection}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventEventsFailed, err = builder.meter.Int64Counter(
@@ -97,28 +115,41 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{event}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ExporterUsageEventEventsResent, err = builder.meter.Int64Counter(
+		"otelcol_exporter_usage_event_events_resent",
+		metric.WithDescription("Events in attempts that follow a failed one, within retry_on_failure. What is offered again after that is the receiver's to count. [Development]"),
+		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventEventsSent, err = builder.meter.Int64Counter(
 		"otelcol_exporter_usage_event_events_sent",
-		metric.WithDescription("Events that Kafka acknowledged. [Development]"),
+		metric.WithDescription("Events that Kafka acknowledged, by their type. [Development]"),
 		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterUsageEventLag, err = builder.meter.Float64Histogram(
+		"otelcol_exporter_usage_event_lag",
+		metric.WithDescription("Time from the end of the usage period, or that of the violation, to the acknowledgement by Kafka, of the oldest event that an attempt got acknowledged. [Development]"),
+		metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries([]float64{0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 14400, 43200, 86400, 604800}...),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventPointsIgnored, err = builder.meter.Int64Counter(
 		"otelcol_exporter_usage_event_points_ignored",
-		metric.WithDescription("Data points that are no usage, and so never become events. [Development]"),
+		metric.WithDescription("Data points that are neither usage nor a threshold violation, or that schema 1.0 has no event for. [Development]"),
 		metric.WithUnit("{datapoint}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventRecordsDeadLettered, err = builder.meter.Int64Counter(
 		"otelcol_exporter_usage_event_records_dead_lettered",
-		metric.WithDescription("Dead letters that Kafka acknowledged, by reason. Anything but 0 is usage that is not billed until somebody looks at it. [Development]"),
+		metric.WithDescription("Dead letters that Kafka acknowledged, by reason. Anything but 0 is usage that is not billed, or a threshold violation that nobody is told of, until somebody looks at it. [Development]"),
 		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventRecordsRefused, err = builder.meter.Int64Counter(
 		"otelcol_exporter_usage_event_records_refused",
-		metric.WithDescription("Usage that cannot become an event and was dropped, by reason. Anything but 0 is usage that is not billed. [Development]"),
-		metric.WithUnit("{period}"),
+		metric.WithDescription("Usage, and threshold violations, that cannot become an event and were dropped, by reason. Anything but 0 is usage that is not billed or, where the reason begins with violation_, a violation that nobody is told of. [Development]"),
+		metric.WithUnit("{record}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExporterUsageEventSendDuration, err = builder.meter.Float64Histogram(
@@ -126,6 +157,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithDescription("How long an attempt took, from dialing, where that was needed, to the answer. [Development]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExporterUsageEventThrottleTime, err = builder.meter.Float64Counter(
+		"otelcol_exporter_usage_event_throttle_time",
+		metric.WithDescription("For how long brokers made this client wait because it is over a quota. [Development]"),
+		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs

@@ -19,16 +19,24 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	tb.ExporterUsageEventBatchSize.Record(context.Background(), 1)
 	tb.ExporterUsageEventBreakerState.Record(context.Background(), 1)
 	tb.ExporterUsageEventBreakerTransitions.Add(context.Background(), 1)
 	tb.ExporterUsageEventBytesDeadLettered.Add(context.Background(), 1)
 	tb.ExporterUsageEventBytesSent.Add(context.Background(), 1)
+	tb.ExporterUsageEventConnections.Add(context.Background(), 1)
 	tb.ExporterUsageEventEventsFailed.Add(context.Background(), 1)
+	tb.ExporterUsageEventEventsResent.Add(context.Background(), 1)
 	tb.ExporterUsageEventEventsSent.Add(context.Background(), 1)
+	tb.ExporterUsageEventLag.Record(context.Background(), 1)
 	tb.ExporterUsageEventPointsIgnored.Add(context.Background(), 1)
 	tb.ExporterUsageEventRecordsDeadLettered.Add(context.Background(), 1)
 	tb.ExporterUsageEventRecordsRefused.Add(context.Background(), 1)
 	tb.ExporterUsageEventSendDuration.Record(context.Background(), 1)
+	tb.ExporterUsageEventThrottleTime.Add(context.Background(), 1)
+	AssertEqualExporterUsageEventBatchSize(t, testTel,
+		[]metricdata.HistogramDataPoint[int64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterUsageEventBreakerState(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -41,11 +49,20 @@ func TestSetupTelemetry(t *testing.T) {
 	AssertEqualExporterUsageEventBytesSent(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterUsageEventConnections(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterUsageEventEventsFailed(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterUsageEventEventsResent(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterUsageEventEventsSent(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterUsageEventLag(t, testTel,
+		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterUsageEventPointsIgnored(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
@@ -58,6 +75,9 @@ func TestSetupTelemetry(t *testing.T) {
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterUsageEventSendDuration(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualExporterUsageEventThrottleTime(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 
 	require.NoError(t, testTel.Shutdown(context.Background()))

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 	"strings"
@@ -20,13 +21,15 @@ type account struct {
 
 	restored bool // nothing was read in this run since it was restored
 
-	counters []counter
-	scanned  usage.MeterSet // classes that were fully scanned at least once: what is new in them was born since
-	levels   [reading.NumLevels]reading.Level
-	carry    [usage.NumMeters]uint64 // what integrals left over, in parts of a unit
-	groups   [numGroups]int64        // CLOCK_BOOTTIME ns up to which each group is accounted for
-	covered  [numGroups]int64        // ns of the open period that were really sampled
-	stats    statistics
+	counters  []counter
+	integrals usage.MeterSet // those of which a counter is an integral of samples
+	spoken    int64          // us for which all samples of GPUs speak that the reading at hand is the first to count
+	scanned   usage.MeterSet // classes that were fully scanned at least once: what is new in them was born since
+	levels    [reading.NumLevels]reading.Level
+	carry     [usage.NumMeters]uint64 // what integrals left over, in parts of a unit
+	groups    [numGroups]int64        // CLOCK_BOOTTIME ns up to which each group is accounted for
+	covered   [numGroups]int64        // ns of the open period that were really sampled
+	stats     statistics
 }
 
 // A group is a set of meters that one part of a sample fills.
@@ -64,9 +67,18 @@ func (a *account) identify(r *reading.Reading) {
 		a.open.Instance = *r.Instance
 		a.open.Instance.Labels = slices.Clone(r.Instance.Labels)
 	}
-	a.open.Flavor = r.Flavor
+	a.allot(r.Flavor)
 	a.open.Metered |= r.Metered
 	a.scanned |= r.Scanned
+}
+
+// allot takes over what the instance has. GPUs below 0 are not known now: they
+// stay as many as they were.
+func (a *account) allot(f usage.Flavor) {
+	if f.GPUs < 0 {
+		f.GPUs = a.open.Flavor.GPUs
+	}
+	a.open.Flavor = f
 }
 
 // advance accounts for the time from the last reading to this one.
@@ -80,11 +92,11 @@ func (a *account) advance(r *reading.Reading, set *Settings, counts *Counts) {
 		return // no time has passed: there is nothing to account for
 	}
 	dt := now - a.last.Boot
-	before := a.open.Usage[usage.CPUTime]
+	cpu, gpu := a.open.Usage[usage.CPUTime], a.open.Usage[usage.GPUActive]
 	a.hold(r, interval)
 	a.count(r, interval, counts)
 	if dt <= holds*interval {
-		a.sampled(r, dt, before, set)
+		a.sampled(r, dt, cpu, gpu, set)
 	}
 	a.levels = keepLimits(a.levels, r.Levels)
 	a.last = r.At
@@ -116,6 +128,11 @@ func (a *account) shift(d int64) {
 	a.began.Boot += d
 	for g := range a.groups {
 		a.groups[g] += d
+	}
+	for i := range a.counters {
+		if s := a.counters[i].sampling; s != nil {
+			s.at += d
+		}
 	}
 }
 
@@ -166,9 +183,10 @@ func (a *account) cover(g group, now, interval int64, q usage.Quality) {
 }
 
 // mark lowers the quality of the open period's meters in g to q, if it was better.
+// What is integrated from samples is never recovered: see [sampling].
 func (a *account) mark(g group, q usage.Quality) {
 	for m := range usage.NumMeters {
-		if groupOf(m) == g {
+		if groupOf(m) == g && (q != usage.Recovered || !a.integrals.Has(m)) {
 			a.open.Quality[m] = max(a.open.Quality[m], q)
 		}
 	}
@@ -185,6 +203,11 @@ func (a *account) markAll(q usage.Quality) {
 func (a *account) accountedTo(boot int64) {
 	for g := range a.groups {
 		a.groups[g] = boot
+	}
+	for i := range a.counters {
+		if s := a.counters[i].sampling; s != nil {
+			s.at, s.blind = boot, 0
+		}
 	}
 }
 
@@ -205,6 +228,7 @@ func (a *account) finish() usage.Period {
 	for m := range p.Metered.All() {
 		p.Coverage[m] = coverage(a.covered[groupOf(m)], length)
 	}
+	a.sampledCoverage(&p)
 
 	a.began = a.last
 	a.open.Start = p.End
@@ -234,22 +258,37 @@ func stepped(label, length int64) bool {
 
 func abs(x int64) int64 { return max(x, -x) }
 
-// devices empties the counters of devices into a list in the order of the contract.
+// devices empties the counters of devices into a list in the order of the
+// contract. What several counters say of one device is one.
 func (a *account) devices() []usage.DeviceUsage {
 	ds := make([]usage.DeviceUsage, 0, len(a.counters))
 	for i := range a.counters {
 		c := &a.counters[i]
-		class, _, ok := c.first.Device()
+		class, first, ok := c.first.Device()
 		if ok && (!c.absent || c.used != [usage.DeviceMeters]int64{}) {
-			ds = append(ds, usage.DeviceUsage{Class: class, ID: c.id, Model: c.model, Amounts: c.used})
+			d := usage.DeviceUsage{Class: class, ID: c.id, Model: c.model}
+			copy(d.Amounts[first:], c.used[:])
+			ds = append(ds, d)
 		}
 		c.used = [usage.DeviceMeters]int64{}
 	}
-	slices.SortFunc(ds, func(x, y usage.DeviceUsage) int {
+	slices.SortStableFunc(ds, func(x, y usage.DeviceUsage) int {
 		if x.Class != y.Class {
 			return int(x.Class) - int(y.Class)
 		}
 		return strings.Compare(x.ID, y.ID)
 	})
-	return ds
+	n := 0
+	for i := range ds {
+		if n > 0 && ds[n-1].Class == ds[i].Class && ds[n-1].ID == ds[i].ID {
+			for k, v := range ds[i].Amounts {
+				ds[n-1].Amounts[k] += v
+			}
+			ds[n-1].Model = cmp.Or(ds[n-1].Model, ds[i].Model)
+			continue
+		}
+		ds[n] = ds[i]
+		n++
+	}
+	return ds[:n]
 }

@@ -18,6 +18,8 @@ type counter struct {
 	used   [usage.DeviceMeters]int64 // in the open period
 	absent bool                      // not in the last scan; kept, since it may come back with the same birth
 	seen   bool                      // in the reading at hand
+
+	sampling *sampling // nil where it is cumulative
 }
 
 // maxAbsent bounds how many counters of things that are gone are kept for an
@@ -29,10 +31,14 @@ const maxAbsent = 256
 // otherwise nobody knows how old it is, and it counts from its first value. That
 // is so at the first reading of a process, too: it may be configured to count
 // what the last one did not.
-func (a *account) firstSight(rc *reading.Counters) counter {
+func (a *account) firstSight(rc *reading.Counters, at int64) counter {
 	c := counter{first: rc.First, id: rc.ID, model: rc.Model, birth: rc.Birth}
-	if !a.scanned.Has(rc.First) || a.restored {
+	old := !a.scanned.Has(rc.First) || a.restored || rc.FromFirst
+	if old {
 		c.last = rc.Values
+	}
+	if rc.Sampled {
+		c.sampling = a.beginSampling(rc, at, old)
 	}
 	return c
 }
@@ -40,6 +46,7 @@ func (a *account) firstSight(rc *reading.Counters) counter {
 // count adds the differences of all counters in the reading to the open period.
 func (a *account) count(r *reading.Reading, interval int64, counts *Counts) {
 	now := r.At.Boot
+	a.spoken = 0
 	for i := range a.counters {
 		a.counters[i].seen = false
 	}
@@ -54,8 +61,16 @@ func (a *account) count(r *reading.Reading, interval int64, counts *Counts) {
 			c = a.renamed(r, rc)
 		}
 		if c == nil {
-			a.counters = append(a.counters, a.firstSight(rc))
+			a.counters = append(a.counters, a.firstSight(rc, now))
 			c = &a.counters[len(a.counters)-1]
+		}
+		switch {
+		case rc.Sampled:
+			a.follow(c, rc, now, interval)
+		case c.sampling != nil:
+			a.cumulate(c)
+		case rc.First == usage.GPUActive:
+			a.spoken += (now - a.last.Boot) / nanosPerMicro
 		}
 		dt := max(passed[groupOf(rc.First)], now-a.last.Boot)
 		a.difference(c, rc, dt, counts)
@@ -65,7 +80,7 @@ func (a *account) count(r *reading.Reading, interval int64, counts *Counts) {
 			a.cover(g, now, interval, usage.Recovered)
 		}
 	}
-	a.settle(r)
+	a.settle(r, interval)
 	a.restored = false
 }
 
@@ -92,8 +107,12 @@ func (a *account) find(i int, rc *reading.Counters) *counter {
 }
 
 // renamed returns the counter of something that goes by another name now: it has
-// the same birth, and its old name is not in the reading.
+// the same birth, and its old name is not in the reading. A GPU has a name for
+// life, and shares its birth with the others of the same driver.
 func (a *account) renamed(r *reading.Reading, rc *reading.Counters) *counter {
+	if rc.First >= usage.GPU.Meter(0) {
+		return nil
+	}
 	for j := range a.counters {
 		c := &a.counters[j]
 		if c.first != rc.First || c.birth != rc.Birth ||
@@ -112,6 +131,9 @@ func (c *counter) is(rc *reading.Counters) bool { return c.first == rc.First && 
 func (a *account) difference(c *counter, rc *reading.Counters, dt int64, counts *Counts) {
 	if c.birth != rc.Birth {
 		c.birth, c.last = rc.Birth, [usage.DeviceMeters]uint64{}
+	}
+	if rc.FromFirst && c.absent {
+		c.last = rc.Values
 	}
 	c.model, c.seen, c.absent = rc.Model, true, false
 	if rc.Resets && c.wasReset(rc) && a.plausible(rc, dt) {
@@ -152,12 +174,12 @@ func (c *counter) wasReset(rc *reading.Counters) bool {
 }
 
 // settle marks what a full scan did not find, and forgets what is gone for too long.
-func (a *account) settle(r *reading.Reading) {
+func (a *account) settle(r *reading.Reading, interval int64) {
 	absent, oldest := 0, -1
 	for i := range a.counters {
 		c := &a.counters[i]
-		if !c.seen && r.Scanned.Has(c.first) {
-			c.absent = true
+		if !c.seen {
+			a.unseen(c, r, interval)
 		}
 		if c.absent {
 			absent++
@@ -168,6 +190,16 @@ func (a *account) settle(r *reading.Reading) {
 	}
 	if absent > maxAbsent && oldest >= 0 {
 		a.counters = append(a.counters[:oldest], a.counters[oldest+1:]...)
+	}
+}
+
+// unseen is for what a reading does not have.
+func (a *account) unseen(c *counter, r *reading.Reading, interval int64) {
+	switch {
+	case r.Scanned.Has(c.first):
+		c.absent = true
+	case c.sampling != nil && !c.absent:
+		a.blind(c, r.At.Boot, interval)
 	}
 }
 

@@ -66,7 +66,7 @@ func (l *Ledger) Observe(r *reading.Reading) {
 		}
 		l.advance(a, r)
 		if a.due || r.Flavor.VCPUs != a.open.Flavor.VCPUs || r.Flavor.MemoryBytes != a.open.Flavor.MemoryBytes ||
-			r.Flavor.GPUs != a.open.Flavor.GPUs || !a.open.Instance.Equal(r.Instance) {
+			r.Flavor.GPUs >= 0 && r.Flavor.GPUs != a.open.Flavor.GPUs || !a.open.Instance.Equal(r.Instance) {
 			l.close(a)
 		}
 		a.identify(r)

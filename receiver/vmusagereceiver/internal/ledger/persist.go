@@ -47,6 +47,9 @@ func (l *Ledger) Snapshot(s *Snapshot) {
 			b = appendScans(next())
 		}
 		b = a.append(b)
+		if a.integrals != 0 {
+			wire.Need(b, wire.FormatSampled)
+		}
 	}
 	s.Shards[n-1] = wire.Seal(b)
 	s.Shards = s.Shards[:n]
@@ -99,10 +102,13 @@ func (a *account) append(b []byte) []byte {
 		b = wire.AppendString(b, c.id)
 		b = wire.AppendString(b, c.model)
 		b = binary.AppendUvarint(b, c.birth)
-		b = wire.AppendBool(b, c.absent)
+		b = append(b, c.flags())
 		for k := range c.last {
 			b = binary.AppendUvarint(b, c.last[k])
 			b = binary.AppendVarint(b, c.used[k])
+		}
+		if c.sampling != nil {
+			b = c.sampling.append(b)
 		}
 	}
 	for _, l := range a.levels {
@@ -126,12 +132,21 @@ func (a *account) read(d *wire.Decoder) {
 	a.began, a.last = instant(d), instant(d)
 	a.scanned = usage.MeterSet(d.Uint()) //nolint:gosec // bits of a set
 	for range d.Count() {
-		c := counter{first: usage.Meter(d.Byte()), id: d.String(), model: d.String(), birth: d.Uint(), absent: d.Bool()}
+		c := counter{first: usage.Meter(d.Byte()), id: d.String(), model: d.String(), birth: d.Uint()}
+		flags := d.Byte()
+		c.absent = flags&flagAbsent != 0
 		for k := range c.last {
 			c.last[k], c.used[k] = d.Uint(), d.Int()
 		}
+		if flags&flagSampled != 0 {
+			c.sampling = &sampling{}
+			c.sampling.read(d)
+		}
 		// The meters of the counter must exist; a checksum that fits says they do.
-		c.first = min(c.first, usage.NumMeters-usage.DeviceMeters)
+		c.first = min(c.first, usage.NumMeters-1)
+		if c.sampling != nil {
+			a.integrals.Add(c.first)
+		}
 		a.counters = append(a.counters, c)
 	}
 	for k := range a.levels {
@@ -146,6 +161,34 @@ func (a *account) read(d *wire.Decoder) {
 	for u := range a.stats {
 		a.stats[u].max, a.stats[u].weight, a.stats[u].sum = d.Int(), d.Int(), d.Uint()
 	}
+}
+
+// What a counter's byte of flags says; format 1 knows the first alone.
+const (
+	flagAbsent = 1 << iota
+	flagSampled
+)
+
+func (c *counter) flags() (f byte) {
+	if c.absent {
+		f |= flagAbsent
+	}
+	if c.sampling != nil {
+		f |= flagSampled
+	}
+	return f
+}
+
+func (s *sampling) append(b []byte) []byte {
+	b = binary.AppendUvarint(b, s.covered)
+	for _, v := range [...]int64{s.at, s.blind, s.grown, s.expected} {
+		b = binary.AppendVarint(b, v)
+	}
+	return b
+}
+
+func (s *sampling) read(d *wire.Decoder) {
+	*s = sampling{covered: d.Uint(), at: d.Int(), blind: d.Int(), grown: d.Int(), expected: d.Int()}
 }
 
 func appendInstant(b []byte, at reading.Instant) []byte {

@@ -74,8 +74,9 @@ func TestSnapshotsAreCutIntoShards(t *testing.T) {
 
 // TestDamagedShards flips every bit and cuts at every byte.
 func TestDamagedShards(t *testing.T) {
-	l, m := newLedger(), newMachine()
+	l, m := newLedger(), gpuMachine("GPU-0")
 	l.Observe(m.read())
+	m.steps(l, 1, "GPU-0")
 	var s Snapshot
 	l.Snapshot(&s)
 	shard := s.Shards[0]
@@ -98,18 +99,20 @@ func TestDamagedShards(t *testing.T) {
 		}
 	}
 	newer := wire.Begin(nil, wire.KindAccounts)
-	newer[len(newer)-1]++
+	newer[len(newer)-1] = wire.Format + 1
 	require.ErrorIs(t, newLedger().Restore(wire.Seal(newer)), wire.ErrNewer)
 }
 
 func FuzzRestore(f *testing.F) {
-	l, m := newLedger(), newMachine()
-	l.Observe(m.read())
-	var s Snapshot
-	l.Snapshot(&s)
-	payload, err := wire.Open(s.Shards[0], wire.KindAccounts)
-	require.NoError(f, err)
-	f.Add(payload)
+	for _, m := range []*machine{newMachine(), gpuMachine("GPU-0")} {
+		l := newLedgerWith(m)
+		l.Observe(m.pass(10).read())
+		var s Snapshot
+		l.Snapshot(&s)
+		payload, err := wire.Open(s.Shards[0], wire.KindAccounts)
+		require.NoError(f, err)
+		f.Add(payload)
+	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		// What is sealed may still be anything: a bug of the writer.
 		next := newLedger()
@@ -118,6 +121,7 @@ func FuzzRestore(f *testing.F) {
 			next.Snapshot(&again)
 			next.Due()
 			next.Observe(newMachine().read())
+			next.Observe(gpuMachine("GPU-0").pass(1).read())
 		}
 	})
 }

@@ -31,9 +31,10 @@ func millionths(part, whole int64) int64 {
 	return int64(min(q, usage.FullCoverage)) //nolint:gosec // at most FullCoverage
 }
 
-// sampled adds the time dt between two readings. The CPU's utilization is over
-// that time; a level's is what held in it.
-func (a *account) sampled(r *reading.Reading, dt, cpuBefore int64, set *Settings) {
+// sampled adds the time dt between two readings, before which the open period's
+// CPU time and active time of GPUs were those given. The CPU's utilization is
+// over that time; a level's is what held in it.
+func (a *account) sampled(r *reading.Reading, dt, cpuBefore, gpuBefore int64, set *Settings) {
 	var ppm [usage.NumUtilizations]int64
 	for u := range ppm {
 		ppm[u] = unknown
@@ -52,6 +53,8 @@ func (a *account) sampled(r *reading.Reading, dt, cpuBefore int64, set *Settings
 			ppm[l.u] = millionths(a.levels[l.used].Bytes, a.levels[l.limit].Bytes)
 		}
 	}
+	// Over the time for which samples spoke: what nobody saw says nothing.
+	ppm[usage.GPUUtilization] = millionths(a.open.Usage[usage.GPUActive]-gpuBefore, a.spoken)
 	for u, v := range ppm {
 		if v != unknown {
 			e := &a.stats[u]

@@ -34,7 +34,7 @@ func (l *Ledger) open(r *reading.Reading) *account {
 		return a
 	}
 	for i := range r.Counters {
-		a.counters = append(a.counters, a.firstSight(&r.Counters[i]))
+		a.counters = append(a.counters, a.firstSight(&r.Counters[i], at.Boot))
 	}
 	a.levels = r.Levels
 	a.identify(r)
@@ -78,7 +78,7 @@ func (l *Ledger) restart(a *account, r *reading.Reading) {
 		l.close(a)
 	}
 	a.open.Stream.Run = r.Run
-	a.open.Flavor = r.Flavor
+	a.allot(r.Flavor)
 	a.levels = keepLimits(a.levels, allotted(r))
 	a.levels[reading.MemoryUsed], a.levels[reading.StorageUsed] = reading.Level{}, reading.Level{}
 	a.restored = false // what the new run has was born with it

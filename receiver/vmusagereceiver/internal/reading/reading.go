@@ -16,7 +16,7 @@ type Instant struct {
 // slices are valid until the source samples again.
 type Reading struct {
 	Instance *usage.Instance
-	Flavor   usage.Flavor
+	Flavor   usage.Flavor // GPUs below 0 is a number that is not known at the moment
 	At       Instant
 
 	Source string // host, qemu, ...
@@ -41,9 +41,15 @@ type Counters struct {
 	Resets bool   // the source is known to set them back to 0 without a new birth
 	Values [usage.DeviceMeters]uint64
 
+	// FromFirst says that nobody knows how old the values are: at first sight, and
+	// when the thing comes back after a scan without it, they count from the values
+	// they have then, whatever else is known of the class.
+	FromFirst bool
+
 	// Sampled says that the source integrates samples itself: the values began at
 	// 0 with the birth and speak only for the time that Covered counts. Nothing
-	// can be recovered from them over an outage.
+	// can be recovered from them over an outage. N is 1 then, so that each meter
+	// has a Covered of its own.
 	Sampled bool
 	Covered uint64 // us since the birth for which there were samples; where Sampled
 }
