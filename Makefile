@@ -6,6 +6,8 @@ TOOL     = $(GO) tool -modfile=$(CURDIR)/internal/tools/go.mod
 BIN      = $(CURDIR)/bin
 SOURCES  = $(shell find cmd exporter extension internal processor receiver -name '*.go' -not -name '*_test.go' 2>/dev/null)
 FUZZTIME ?= 30s
+# The binding of NVML calls what newer headers call deprecated.
+export CGO_CFLAGS ?= -g -O2 -Wno-deprecated-declarations
 
 .DEFAULT_GOAL := help
 

@@ -1,0 +1,239 @@
+package gpu
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"github.com/vmusage/otelcol-vmusage/internal/usage"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
+)
+
+// A Snapshot is what the GPUs said at one sample.
+type Snapshot struct {
+	Driver State
+	Err    error // why the driver is not ready, or which GPUs could not be identified
+	Known  bool  // GPUs were enumerated at least once: those listed are all there are
+	GPUs   []GPU // by index, each followed by its MIG instances
+
+	load uint64
+}
+
+// A GPU is a GPU or a MIG instance. What was not answered in time is not there.
+type GPU struct {
+	Identity
+	Owner int   // place in Config.Instances of whose it is; -1 is the machine
+	State State // ready, hung or lost
+	Err   error // what State is for
+
+	Answered    bool // and only then:
+	Amounts     Amounts
+	HasActive   bool // it offers utilization
+	HasMemory   bool
+	Points      bool  // the driver has no samples: active time is from single points
+	Utilization Value // millionths, average since the last answer
+	Levels      *Levels
+
+	since int64 // CLOCK_BOOTTIME ns at which its amounts began at 0
+}
+
+// Allotted reports whether it is something that one has: a GPU that is divided
+// is not, its MIG instances are.
+func (g *GPU) Allotted() bool { return !g.MIG }
+
+// Ask asks all GPUs, and returns at once.
+func (m *Meter) Ask() {
+	m.asked = m.asked[:0]
+	m.askNew()
+}
+
+// askNew asks the workers that were not asked yet.
+func (m *Meter) askNew() {
+	at := m.clock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked = append(m.asked[:0], m.workers...)
+	for _, w := range m.asked {
+		if !w.stopped {
+			w.askAll(at)
+		}
+	}
+}
+
+// Collect waits for what Ask asked for, until the timeout that is configured or
+// ctx ends, and returns what was said by then. at is the instant of the sample.
+// The Snapshot is valid until the next Collect.
+func (m *Meter) Collect(ctx context.Context, at reading.Instant) *Snapshot {
+	timer := time.NewTimer(m.cfg.Timeout)
+	defer timer.Stop()
+	over := false
+	select {
+	case <-m.first:
+	default:
+		// Only at the start: nobody knows yet what there is.
+		select {
+		case <-m.first:
+			m.askNew()
+		case <-timer.C:
+			over = true
+		case <-ctx.Done():
+			over = true
+		}
+	}
+	s := &m.snapshot
+	s.GPUs = s.GPUs[:0]
+	m.mu.Lock()
+	s.Driver, s.Err, s.Known, s.load = m.state, m.err, m.enumerated, m.load
+	m.mu.Unlock()
+	hung := false
+	for _, w := range m.asked {
+		var a *answer
+		switch {
+		case w.pending.Load() == 0:
+		case over:
+			select {
+			case a = <-w.answers:
+			default:
+			}
+		default:
+			select {
+			case a = <-w.answers:
+			case <-w.done:
+			case <-timer.C:
+				over = true
+			case <-ctx.Done():
+				over = true
+			}
+			if over && a == nil {
+				select { // the answer may have come with the end of the time
+				case a = <-w.answers:
+				default:
+				}
+			}
+		}
+		if a != nil {
+			w.pending.Store(0)
+		}
+		hung = m.overdue(w) >= w.patience || hung
+		m.append(s, w, a, at)
+	}
+	if hung {
+		m.kick()
+	}
+	return s
+}
+
+// append adds what w answered; a is nil where it did not.
+func (m *Meter) append(s *Snapshot, w *worker, a *answer, at reading.Instant) {
+	state, err := Ready, error(nil)
+	switch {
+	case a == nil && w.pending.Load() != 0 && !m.stoppedWorker(w):
+		state, err = Hung, errHangs
+		m.counts.add(1, 0, 0)
+	case a == nil:
+		state, err = Lost, errDown
+	case a.err != nil:
+		state, err = Lost, a.err
+	}
+	if err != nil {
+		err = fmt.Errorf("%s (%s, GPU %d): %w", w.id().UUID, w.id().Model, w.id().Index, err)
+	}
+	for i, u := range w.units {
+		g := GPU{Identity: u.id, Owner: u.owner, State: state, Err: err, since: u.tally.since.Boot}
+		if state == Ready {
+			g.take(&a.units[i], u.tally, at)
+		}
+		s.GPUs = append(s.GPUs, g)
+	}
+}
+
+func (m *Meter) stoppedWorker(w *worker) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return w.stopped
+}
+
+// take fills in an answer. No time grows by more than has passed.
+func (g *GPU) take(a *unitAnswer, t *tally, at reading.Instant) {
+	g.Answered = true
+	g.HasActive, g.HasMemory, g.Points = a.active, a.memory, a.points
+	g.Levels = &a.levels
+	if covered := a.amounts.Covered - t.before.Covered; covered > 0 {
+		g.Utilization = Value{N: (a.amounts.Active - t.before.Active) * usage.FullCoverage / covered, OK: true}
+	}
+	t.before = a.amounts
+	g.Amounts = Amounts{
+		Active:  t.activeMost.report(at.Boot, a.amounts.Active),
+		Covered: t.coveredMost.report(at.Boot, a.amounts.Covered),
+		Memory:  a.amounts.Memory,
+		Held:    t.heldMost.report(at.Boot, a.amounts.Held),
+	}
+}
+
+// Fill adds to r what the ledger needs to know of the GPUs of one owner: -1 for
+// those of the machine itself, or a place in Config.Instances. r.At must be
+// complete. It reports whether there are any.
+func (s *Snapshot) Fill(r *reading.Reading, owner int) (any bool) {
+	complete := s.Known && s.Driver == Ready && s.Err == nil
+	r.Flavor.GPUs = 0
+	for i := range s.GPUs {
+		g := &s.GPUs[i]
+		if g.Owner != owner {
+			continue
+		}
+		any = true
+		if g.Allotted() {
+			r.Flavor.GPUs++
+		}
+		complete = complete && g.Answered
+		if g.Answered {
+			s.count(r, g)
+		}
+	}
+	if !s.Known {
+		r.Flavor.GPUs = -1
+	}
+	if any {
+		r.Metered.AddClass(usage.GPU)
+	}
+	if complete {
+		r.Scanned.AddClass(usage.GPU)
+	}
+	return any
+}
+
+func (s *Snapshot) count(r *reading.Reading, g *GPU) {
+	add := func(c reading.Counters, v uint64) {
+		c.N, c.ID, c.Model = 1, g.UUID, g.Model
+		c.Values[0] = v
+		r.Counters = append(r.Counters, c)
+	}
+	if g.Allotted() {
+		began := birth(g.UUID, r.At.BootID, uint64(g.since)) //nolint:gosec // since boot
+		if g.HasActive {
+			add(reading.Counters{First: usage.GPUActive, Birth: began, Sampled: true, Covered: g.Amounts.Covered}, g.Amounts.Active)
+		}
+		// The machine's own clock, for as long as the GPU is there: whoever meters on
+		// after a restart of the collector knows how long that was.
+		add(reading.Counters{First: usage.GPUProvisioned, Birth: birth(g.UUID, r.At.BootID, 0), FromFirst: true}, uint64(r.At.Boot/1000)) //nolint:gosec // since boot
+		if g.HasMemory {
+			add(reading.Counters{First: usage.GPUMemory, Birth: began, Sampled: true, Covered: g.Amounts.Held}, g.Amounts.Memory)
+		}
+	}
+	if g.Levels.Energy.OK {
+		add(reading.Counters{First: usage.GPUEnergy, Birth: birth(g.UUID, r.At.BootID, s.load), FromFirst: true, Resets: true}, g.Levels.Energy.N)
+	}
+}
+
+// birth identifies when a counter began at 0: of which GPU it is, in which boot,
+// and what else makes it a new one.
+func birth(uuid, bootID string, n uint64) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(uuid))
+	h.Write([]byte{0})
+	h.Write([]byte(bootID))
+	h.Write(binary.LittleEndian.AppendUint64(nil, n))
+	return h.Sum64()
+}
