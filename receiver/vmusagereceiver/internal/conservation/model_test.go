@@ -53,6 +53,8 @@ type metering struct {
 	losses    int // of state
 	dropped   int64
 	comebacks map[string]int
+	put       map[string]saved // by run: what the truth was when the last snapshot was put into the outbox
+	durable   map[string]saved // and that of the snapshot in the storage
 	end       map[string]int64 // by run: how long it had lived at the last reading
 }
 
@@ -95,6 +97,8 @@ func (m *metering) newID() uuid.UUID {
 func (m *metering) crash() {
 	m.dropped += m.outbox.State().Dropped
 	m.store.fail, m.store.lie = false, false
+	m.put = m.durable
+	m.world.restartProcess(m.durable)
 	m.boot()
 }
 
@@ -106,11 +110,18 @@ func (m *metering) sample() {
 	closed, changed := m.ledger.Take()
 	if changed {
 		m.ledger.Snapshot(&m.snapshot)
+		m.put = map[string]saved{}
+		for _, x := range m.world.machines {
+			m.put[x.run] = x.save()
+		}
 		m.snapshot.Shards = m.outbox.Put(closed, m.snapshot.Shards)
 	}
 }
 
 func (m *metering) flush() {
+	if !m.store.fail {
+		m.durable = m.put
+	}
 	err := m.outbox.Flush(context.Background())
 	if err != nil && !errors.Is(err, errDisk) {
 		m.t.Fatal(err)
@@ -145,6 +156,18 @@ func (m *metering) offer(take int, confirm bool) bool {
 	return true
 }
 
+// checkpoint reads and writes, where the storage works: what a device counted
+// since the last checkpoint goes with it, where a crash comes before the next.
+func (m *metering) checkpoint() bool {
+	if m.store.fail {
+		return false
+	}
+	m.ledger.Due()
+	m.sample()
+	m.flush()
+	return true
+}
+
 func (m *metering) publish(p *usage.Period) {
 	id := event.ID(p)
 	text := string(event.AppendUsage(nil, event.V1_1, p))
@@ -159,6 +182,7 @@ func (m *metering) publish(p *usage.Period) {
 // drain lets everything work until all is delivered.
 func (m *metering) drain() {
 	m.store.fail, m.store.lie = false, false
+	m.world.answer()
 	m.sample()
 	m.world.pass(1, 1, 1, 1)
 	m.ledger.Due()
@@ -220,7 +244,7 @@ func TestHistories(t *testing.T) {
 			"disk lies":  func(*rapid.T) { m.store.lie = true },
 			"disk works": func(*rapid.T) { m.store.fail, m.store.lie = false, false },
 			"state lost": func(*rapid.T) {
-				m.store = newStore()
+				m.store, m.durable = newStore(), nil
 				m.losses++
 				m.lost = m.minted // with what these streams had not delivered
 				m.crash()
@@ -253,16 +277,27 @@ func TestHistories(t *testing.T) {
 			},
 			"stop": func(t *rapid.T) { delete(m.world.machines, ids.Draw(t, "id")) },
 			"unplug": func(t *rapid.T) {
-				// What a disk counted since the last checkpoint goes with it, where a
-				// crash comes before the next.
-				if m.store.fail {
-					return
-				}
 				pass(t)
-				m.ledger.Due()
-				m.sample()
-				m.flush()
-				m.world.replug()
+				if m.checkpoint() {
+					m.world.replug()
+				}
+			},
+			"GPUs hang":   func(t *rapid.T) { m.world.hang(ids.Draw(t, "id"), true) },
+			"GPUs answer": func(t *rapid.T) { m.world.hang(ids.Draw(t, "id"), false) },
+			"GPU driver anew": func(t *rapid.T) {
+				pass(t)
+				m.world.answer()
+				if m.checkpoint() {
+					m.world.reload()
+				}
+			},
+			"GPU comes or goes": func(t *rapid.T) {
+				pass(t)
+				m.world.answer()
+				if m.checkpoint() {
+					m.world.replugGPU()
+					m.checkpoint()
+				}
 			},
 			"migrate": func(t *rapid.T) {
 				m.world.own(ids.Draw(t, "id"), rapid.SampledFrom([]string{"u", "v"}).Draw(t, "owner"))

@@ -94,9 +94,10 @@ func (m *metering) proveStream(ps []*usage.Period, spans map[string][]span, last
 			}
 			lived = base
 		}
+		m.proveDevices(p)
 		steal := p.Usage[usage.CPUSteal]
 		if p.Quality[usage.CPUTime] == usage.Gap {
-			if steal != 0 {
+			if steal != 0 || gpuCounted(p) != (counted{}) {
 				t.Fatalf("stream %s: sequence %d: a gap has usage", p.Stream.ID, p.Sequence)
 			}
 			continue
@@ -108,17 +109,26 @@ func (m *metering) proveStream(ps []*usage.Period, spans map[string][]span, last
 		sum.cpu += p.Usage[usage.CPUTime]
 		sum.transmit += p.Usage[usage.NetworkTransmitBytes]
 		sum.disk += p.Usage[usage.DiskReadBytes]
+		g := gpuCounted(p)
+		sum.driver, sum.samples = sum.driver.plus(g.driver), sum.samples.plus(g.samples)
 		now, read := m.world.truth[run][lived]
 		was := m.world.truth[run][base]
 		if !read {
 			t.Fatalf("stream %s: sequence %d ends where nothing was read: run %s, %d us", p.Stream.ID, p.Sequence, run, lived)
 		}
-		if want := (counted{now.cpu - was.cpu, now.transmit - was.transmit, now.disk - was.disk}); sum != want {
-			t.Fatalf("stream %s: up to sequence %d the events say %+v, counted were %+v", p.Stream.ID, p.Sequence, sum, want)
+		if want := now.minus(was); sum != want {
+			t.Fatalf("stream %s: up to sequence %d the events say %s, counted were %s", p.Stream.ID, p.Sequence, sum, want)
 		}
 	}
 	if !holes && run != "" {
 		spans[run] = append(spans[run], span{base, lived})
 		last[run] = max(last[run], lived)
 	}
+}
+
+// gpuCounted is what a period says of GPUs.
+func gpuCounted(p *usage.Period) (c counted) {
+	c.driver = told{p.Usage[usage.GPUEnergy], p.Usage[usage.GPUProvisioned]}
+	c.samples = told{p.Usage[usage.GPUActive], p.Usage[usage.GPUMemory]}
+	return c
 }

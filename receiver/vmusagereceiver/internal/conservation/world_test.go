@@ -34,7 +34,10 @@ type world struct {
 	readings map[string]map[int64]int64
 }
 
-type counted struct{ cpu, transmit, disk int64 }
+type counted struct {
+	cpu, transmit, disk int64
+	driver, samples     told // of GPUs
+}
 
 // A machine is one instance while it runs.
 type machine struct {
@@ -47,6 +50,8 @@ type machine struct {
 	birth     uint64
 	diskBirth uint64
 	diskBase  int64 // counted.disk when the disk was plugged in
+	gpus      []*gpu
+	hangs     bool // its GPUs do not answer
 }
 
 func newWorld() *world {
@@ -65,7 +70,7 @@ func (w *world) start(id string) {
 	if w.machines[id] != nil {
 		return
 	}
-	m := &machine{id: id, owner: "u", vcpus: 2, runAt: w.boot, birth: w.birth(), diskBirth: w.birth()}
+	m := &machine{id: id, owner: "u", vcpus: 2, runAt: w.boot, birth: w.birth(), diskBirth: w.birth(), gpus: newGPUs(w, id)}
 	m.run = fmt.Sprintf("%s/%s/%d", id, w.bootID(), w.boot)
 	w.machines[id] = m
 	w.truth[m.run] = map[int64]counted{}
@@ -80,6 +85,9 @@ func (w *world) pass(micros int64, cpu, transmit, disk int64) {
 		m.cpu += cpu
 		m.transmit += transmit
 		m.disk += disk
+		for _, g := range m.gpus {
+			g.pass(micros, disk, m.hangs)
+		}
 	}
 }
 
@@ -105,6 +113,7 @@ func (w *world) sample() []*reading.Reading {
 	var rs []*reading.Reading
 	for _, id := range slices.Sorted(maps.Keys(w.machines)) {
 		m := w.machines[id]
+		m.deliver()
 		w.truth[m.run][m.lived] = m.counted
 		if w.readings[m.run] == nil {
 			w.readings[m.run] = map[int64]int64{}
@@ -136,6 +145,7 @@ func (m *machine) reading(w *world) *reading.Reading {
 		{First: usage.NetworkTransmitBytes, N: 4, ID: "eth0", Birth: m.birth, Values: [4]uint64{uint64(m.transmit)}},
 		{First: usage.DiskReadBytes, N: 4, ID: "vda", Birth: m.diskBirth, Values: [4]uint64{uint64(m.disk - m.diskBase)}},
 	}
+	m.gpuReading(r)
 	return r
 }
 
