@@ -15,13 +15,20 @@ type Rule struct {
 	Attributes []Matcher // of the data point, all of which must match; with Metric
 
 	Type Type
-	// Unit is the UCUM unit of Limit, Warning, Critical and Clear. Percentages have "%".
+	// Unit is the UCUM unit of Warning, Critical and Clear. Percentages have "%"; ""
+	// says that the points of a Metric are taken as they are.
 	Unit string
-	// Scale turns what is measured, in the metric's own unit, into Unit, by division.
-	Scale float64
-	// Limit is the 100 % of a percentage, in the metric's own unit; 0 where the
-	// metric has an allotment of its own.
-	Limit float64
+	// LimitWritten is the 100 % of a percentage in LimitUnit, as somebody wrote it;
+	// 0 where the metric has an allotment of its own.
+	LimitWritten float64
+	LimitUnit    string
+
+	// Measure, Limit and Scale follow from the above. Limit is LimitWritten in the
+	// unit of the Measure, and Scale what a value in that unit is divided by to be
+	// in Unit. See [Rule.Value].
+	Measure *Measure // never nil in a Set
+	Limit   float64
+	Scale   float64
 
 	// Warning and Critical are the values of the two levels in Unit, Clear the one
 	// at which a violation ends; Has says which are there. Without Clear it ends
@@ -46,8 +53,19 @@ type Rule struct {
 	Channels []string
 	Labels   []Label // sorted by key
 
-	Source string // where it was written: inline, file, http, api
+	Source Source // where it was written
 }
+
+// A Source is where a rule was written.
+type Source string
+
+// The sources, by falling precedence. See [Merge].
+const (
+	Inline Source = "inline"
+	File   Source = "file"
+	HTTP   Source = "http"
+	API    Source = "api"
+)
 
 // A Resource is a thing that is limited, whatever metric measures it.
 type Resource string
