@@ -29,3 +29,12 @@ func run(t *testing.T, stdin, name string, args ...string) (string, error) {
 	}
 	return out.String(), err
 }
+
+// runWith runs a program with an environment and returns all that it writes.
+func runWith(t *testing.T, env []string, name string, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Env = env
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
