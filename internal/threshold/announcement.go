@@ -12,6 +12,19 @@ const (
 	NoneSeen State = "no_data" // nothing is measured any more; the episode stays
 )
 
+// A Reason says why an episode is over that no measurement ended.
+type Reason string
+
+// The reasons.
+const (
+	Measured    Reason = ""             // a measurement said so
+	NotMeasured Reason = "no_data"      // nothing was measured for NoDataAfter
+	Forgotten   Reason = "forgotten"    // nothing was measured for very long
+	RuleRemoved Reason = "rule_removed" // or disabled, or no longer for the subject
+	RuleChanged Reason = "rule_changed" // to measure something else
+	WindowEnded Reason = "window_ended" // of a quota
+)
+
 // An Announcement is something to say about an episode: it began, its level
 // changed, it still is, it is over.
 type Announcement struct {
@@ -26,9 +39,10 @@ type Announcement struct {
 	Subject Subject
 	Series  string // what tells the points of a metric apart (a device), or ""
 
-	State State
-	Level Level // of the episode now; of a resolved one what it last was
-	Value float64
+	State  State
+	Reason Reason // why, where that is not what was measured
+	Level  Level  // of the episode now; of a resolved one what it last was
+	Value  float64
 	// Threshold is the value, in the rule's unit, that was passed, and Ratio is
 	// Value over it (0 where Threshold is 0).
 	Threshold, Ratio float64
