@@ -14,7 +14,7 @@ import (
 func (r *Rule) append(b []byte) []byte {
 	for _, s := range [...]string{
 		r.ID, string(r.Resource), r.Metric, string(r.Type), r.Unit, string(r.Direction), string(r.NoData),
-		string(r.Window), string(r.Per), r.Action, r.Source,
+		string(r.Window), string(r.Per), r.Action, string(r.Source),
 	} {
 		b = wire.AppendString(b, s)
 	}
@@ -38,7 +38,7 @@ func decodeRule(d *wire.Decoder) *Rule {
 	r := &Rule{Enabled: true, Timezone: time.UTC}
 	r.ID, r.Resource, r.Metric, r.Type, r.Unit = d.String(), Resource(d.String()), d.String(), Type(d.String()), d.String()
 	r.Direction, r.NoData, r.Window, r.Per = Direction(d.String()), NoData(d.String()), Window(d.String()), Per(d.String())
-	r.Action, r.Source = d.String(), d.String()
+	r.Action, r.Source = d.String(), Source(d.String())
 	for _, f := range [...]*float64{&r.Scale, &r.Limit, &r.Warning, &r.Critical, &r.Clear} {
 		*f = d.Float()
 	}
