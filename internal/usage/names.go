@@ -35,8 +35,15 @@ const (
 	AttrHardwareModel    = "hw.model"
 )
 
+// ContractVersion is the version of the metric contract that [AppendPeriod]
+// writes and [Reader] reads. What only adds (metrics, meters, attributes) leaves
+// it: a reader passes over what it does not know. It is raised where a reader of
+// the version before would misread what is written.
+const ContractVersion = 1
+
 // Point attributes of vm.usage.sequence.
 const (
+	attrVersion      = "vm.usage.version"       // int: ContractVersion; absent is 1
 	attrStream       = "vm.usage.stream"        // string: UUID
 	attrStreamStart  = "vm.usage.stream.start"  // int: unix ns
 	attrSource       = "vm.usage.source"        // string

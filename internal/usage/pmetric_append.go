@@ -149,7 +149,8 @@ func (w *periodWriter) sequence() {
 	dp.SetIntValue(int64(p.Sequence)) //nolint:gosec // a period every nanosecond lasts 292 years
 
 	a := dp.Attributes()
-	a.EnsureCapacity(13)
+	a.EnsureCapacity(14)
+	a.PutInt(attrVersion, ContractVersion)
 	var id [36]byte
 	a.PutStr(attrStream, string(appendUUID(id[:0], p.Stream.ID)))
 	a.PutInt(attrStreamStart, p.Stream.Start)

@@ -24,6 +24,8 @@ const (
 	ReasonBounds     Reason = "bounds"      // the end is before the start
 	ReasonTorn       Reason = "torn"        // points are missing or doubled
 	ReasonValue      Reason = "value"       // an amount that no meter can have
+	// ReasonVersion: it is of another [ContractVersion], and would be misread.
+	ReasonVersion Reason = "schema_version"
 )
 
 // A PeriodError is a period that cannot be used, and why.
@@ -42,6 +44,7 @@ func (e *PeriodError) Error() string {
 type Reader struct {
 	instance Instance
 	periods  []readPeriod
+	foreign  bool // one of periods is of another version
 	errs     []error
 }
 
@@ -83,7 +86,7 @@ func IsUsage(name string) bool { return strings.HasPrefix(name, MetricPrefix) }
 // sequences opens a period for each sequence point and reports whether there is
 // any usage at all.
 func (r *Reader) sequences(rm pmetric.ResourceMetrics) bool {
-	r.periods = r.periods[:0]
+	r.periods, r.foreign = r.periods[:0], false
 	usage := false
 	for _, sm := range rm.ScopeMetrics().All() {
 		for _, m := range sm.Metrics().All() {
@@ -96,6 +99,7 @@ func (r *Reader) sequences(rm pmetric.ResourceMetrics) bool {
 				p := r.open()
 				p.Start, p.End = int64(dp.StartTimestamp()), int64(dp.Timestamp()) //nolint:gosec // checked as bounds
 				p.bad = p.readSequence(dp)
+				r.foreign = r.foreign || p.bad != nil && p.bad.Reason == ReasonVersion
 			}
 		}
 	}
@@ -177,7 +181,9 @@ func (r *Reader) point(metric string, dp pmetric.NumberDataPoint) {
 		}
 		return
 	}
-	if len(r.errs) == 0 { // once for a resource, however many points
+	// Once for a resource, however many points; and what another version has for
+	// bounds is not known.
+	if len(r.errs) == 0 && !r.foreign {
 		r.errs = append(r.errs, &PeriodError{
 			ReasonNoSequence, r.instance.ID,
 			fmt.Sprintf("%s%s has a point for [%d, %d) and no %s has these bounds", MetricPrefix, metric, start, end, MetricSequence),

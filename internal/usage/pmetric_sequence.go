@@ -14,6 +14,9 @@ func (p *readPeriod) readSequence(dp pmetric.NumberDataPoint) *PeriodError {
 	bad := func(format string, args ...any) *PeriodError {
 		return &PeriodError{Reason: ReasonSequence, Detail: fmt.Sprintf(format, args...)}
 	}
+	if v, ok := dp.Attributes().Get(attrVersion); ok && (v.Type() != pcommon.ValueTypeInt || v.Int() != ContractVersion) {
+		return &PeriodError{Reason: ReasonVersion, Detail: fmt.Sprintf("%s is %s, and %d is what can be read here: update this collector, then send it again", attrVersion, v.AsString(), ContractVersion)}
+	}
 	if dp.ValueType() != pmetric.NumberDataPointValueTypeInt || dp.IntValue() < 1 {
 		return bad("the sequence is %v, want an integer of at least 1", valueOf(dp))
 	}

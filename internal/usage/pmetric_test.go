@@ -168,6 +168,19 @@ func TestWhatIsNoPeriodSaysWhy(t *testing.T) {
 				return m.Name() == usage.MetricSequence
 			})
 		}},
+		{"a later version", usage.ReasonVersion, func(md pmetric.Metrics) {
+			sequence(md).Attributes().PutInt("vm.usage.version", 2)
+		}},
+		{"a version of text", usage.ReasonVersion, func(md pmetric.Metrics) {
+			sequence(md).Attributes().PutStr("vm.usage.version", "1")
+		}},
+		{"a later version that is all otherwise", usage.ReasonVersion, func(md pmetric.Metrics) {
+			a := sequence(md).Attributes()
+			a.Clear()
+			a.PutInt("vm.usage.version", 2)
+			sequence(md).SetDoubleValue(0.5)
+			metric(md, "vm.usage.cpu.time").Sum().DataPoints().At(0).SetTimestamp(1)
+		}},
 		{"sequence 0", usage.ReasonSequence, func(md pmetric.Metrics) { sequence(md).SetIntValue(0) }},
 		{"sequence a double", usage.ReasonSequence, func(md pmetric.Metrics) { sequence(md).SetDoubleValue(1) }},
 		{"stream no UUID", usage.ReasonSequence, func(md pmetric.Metrics) {
@@ -241,6 +254,18 @@ func TestWhatIsNoPeriodSaysWhy(t *testing.T) {
 			assert.Equal(t, *usagetest.Host(2), got[0])
 		})
 	}
+}
+
+// TestAnAgentThatSaysNoVersion: agents older than the attribute are of version 1.
+func TestAnAgentThatSaysNoVersion(t *testing.T) {
+	md := write(usagetest.Host(1))
+	v, ok := sequence(md).Attributes().Get("vm.usage.version")
+	require.True(t, ok)
+	assert.EqualValues(t, usage.ContractVersion, v.Int())
+	sequence(md).Attributes().Remove("vm.usage.version")
+	got, err := read(t, new(usage.Reader), md)
+	require.NoError(t, err)
+	assert.Equal(t, []usage.Period{*usagetest.Host(1)}, got)
 }
 
 func TestWhatIsNotUsageIsPassedOver(t *testing.T) {
