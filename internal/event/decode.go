@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// Decode reads one resource_usage event of any 1.x version. An event of a later
-// minor is accepted, and what that minor added is ignored. The error is a
-// [DecodeError] that wraps [ErrVersion], [ErrType] or [ErrMalformed].
+// Decode reads one resource_usage event of any 1.x version: alone, or as the data
+// of a CloudEvent in structured mode, whose attributes are not looked at. An event
+// of a later minor is accepted, and what that minor added is ignored. The error is
+// a [DecodeError] that wraps [ErrVersion], [ErrType] or [ErrMalformed].
 //
 // It checks what an event says on its own: required fields, types, ranges, that
 // usage and totals have the same meters. What only the events of a stream
@@ -48,7 +49,7 @@ func Decode(data []byte) (*Event, error) {
 // the minor of major version 1.
 func (o object) head(want string) (minor int) {
 	if t := o.text("event_type"); t != want && o.r.err == nil {
-		o.r.err = &DecodeError{ErrType, "event_type", "is " + strconv.Quote(t) + ", want " + strconv.Quote(want)}
+		o.r.err = &DecodeError{ErrType, o.path() + "event_type", "is " + strconv.Quote(t) + ", want " + strconv.Quote(want)}
 	}
 	version := o.text("version")
 	if o.r.err != nil {
@@ -61,7 +62,7 @@ func (o object) head(want string) (minor int) {
 	case !ok1 || !ok2:
 		o.fail("version", "is %q, want major.minor", version)
 	case major != 1:
-		o.r.err = &DecodeError{ErrVersion, "version", "is " + strconv.Quote(version) + ", want 1.x; it needs another decoder"}
+		o.r.err = &DecodeError{ErrVersion, o.path() + "version", "is " + strconv.Quote(version) + ", want 1.x; it needs another decoder"}
 	}
 	return minor
 }

@@ -1,8 +1,6 @@
 package event
 
 import (
-	"bytes"
-	"encoding/json"
 	"math"
 
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
@@ -68,7 +66,7 @@ func (o object) bounds(p *usage.Period) {
 
 // joined reads a field that is only there when it is more than one.
 func (o object) joined(sequence int64) uint32 {
-	if _, ok := o.fields["joined"]; !ok {
+	if !o.has("joined") {
 		return 0
 	}
 	v := o.integer("joined")
@@ -86,12 +84,12 @@ func (o object) quality(p *usage.Period) {
 	for m := range p.Coverage {
 		p.Coverage[m] = usage.FullCoverage
 	}
-	if _, ok := o.fields["meters"]; !ok {
+	if !o.has("meters") {
 		return
 	}
 	meters := o.object("meters")
 	for m := range p.Metered.All() {
-		if _, ok := meters.fields[m.String()]; ok {
+		if meters.has(m.String()) {
 			p.Quality[m], p.Coverage[m] = meters.object(m.String()).qualityOf()
 		}
 	}
@@ -105,7 +103,8 @@ func (o object) qualityOf() (usage.Quality, int32) {
 	}
 	c := o.millionths("coverage")
 	if c > usage.FullCoverage {
-		o.fail("coverage", "is %s, want at most 1", o.fields["coverage"])
+		raw, _ := o.raw("coverage")
+		o.fail("coverage", "is %s, want at most 1", raw)
 		c = 0
 	}
 	return q, int32(c) //nolint:gosec // at most FullCoverage
@@ -115,7 +114,7 @@ func (o object) qualityOf() (usage.Quality, int32) {
 func (o object) amounts() (metered usage.MeterSet, a usage.Amounts) {
 	for m := range usage.NumMeters {
 		field := m.Info().Field
-		if _, ok := o.fields[field]; ok {
+		if o.has(field) {
 			metered.Add(m)
 			a[m] = o.amount(field)
 		}
@@ -144,7 +143,7 @@ func (o object) devices(metered usage.MeterSet) []usage.DeviceUsage {
 
 func (o object) stats(p *usage.Period) {
 	for u, key := range statKeys {
-		if _, ok := o.fields[key]; ok {
+		if o.has(key) {
 			stat := o.object(key)
 			p.Stats[u] = usage.Statistic{Avg: stat.millionths("avg"), Max: stat.millionths("max"), Valid: true}
 		}
@@ -153,21 +152,13 @@ func (o object) stats(p *usage.Period) {
 
 // labels reads them in the order in which they are written.
 func (o object) labels() []usage.Label {
-	if o.object("labels"); o.r.err != nil {
-		return nil
-	}
-	d := json.NewDecoder(bytes.NewReader(o.fields["labels"]))
 	var all []usage.Label
-	_, _ = d.Token() // the brace; all of it is valid JSON
-	for d.More() {
-		key, _ := d.Token()
-		value, _ := d.Token()
-		text, ok := value.(string)
-		if !ok {
-			o.fail("labels", "has a value that is no string: %q", key)
+	for _, m := range o.object("labels").all() {
+		if m.value[0] != '"' {
+			o.fail("labels", "has a value that is no string: %q", m.key)
 			return nil
 		}
-		all = append(all, usage.Label{Key: key.(string), Value: text})
+		all = append(all, usage.Label{Key: string(m.key), Value: unquote(m.value)})
 	}
 	return all
 }

@@ -1,9 +1,11 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,40 +14,133 @@ import (
 
 // A reader keeps the first error, so that reading goes on without asking after
 // every field. What is read after it is zero.
-type reader struct{ err *DecodeError }
-
-// An object is a JSON object that is being read; path says where it lies: "" or
-// "period.".
-type object struct {
-	r      *reader
-	path   string
-	fields map[string]json.RawMessage
+type reader struct {
+	err   *DecodeError
+	nodes []node
+	// fields of all objects, those of each together.
+	fields []field
 }
 
-// parse reads a whole message.
+// A node is where an object lies, for errors, and where its fields are.
+type node struct {
+	parent   int32
+	index    int32 // in the array that key is; -1 where key is the object itself
+	key      string
+	from, to int32            // in reader.fields
+	last     map[string]int32 // of the fields with a key, where there are many; else nil
+}
+
+// An object is a JSON object that is being read. One that could not be read has
+// no fields.
+type object struct {
+	r  *reader
+	at int32 // in reader.nodes
+}
+
+// many is from how many fields on an object is not searched one by one.
+const many = 64
+
+// parse reads a whole message: an event, or a CloudEvent in structured mode whose
+// data it is.
 func (r *reader) parse(data []byte) object {
-	o := object{r: r}
-	if err := json.Unmarshal(data, &o.fields); err != nil {
-		r.err = malformed("", "%v", err)
-		if s, ok := errors.AsType[*json.SyntaxError](err); ok {
-			r.err = malformed("", "%v at byte %d", s, s.Offset)
+	r.nodes = make([]node, 0, 16)
+	r.fields = make([]field, 0, 16+len(data)/20)
+	raw := bytes.Trim(data, " \t\r\n")
+	if len(raw) == 0 || raw[0] != '{' || !json.Valid(raw) {
+		r.err = notAnObject(data)
+		raw = nil
+	}
+	root := r.add(0, "", -1, raw)
+	if !root.has("event_type") && root.has("specversion") {
+		return root.object("data")
+	}
+	return root
+}
+
+// notAnObject says what is wrong with a message that is no object.
+func notAnObject(data []byte) *DecodeError {
+	var fields map[string]json.RawMessage
+	err := json.Unmarshal(data, &fields)
+	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return malformed("", "%v at byte %d", s, s.Offset)
+	}
+	if err == nil { // null
+		return malformed("", "is null, want an object")
+	}
+	return malformed("", "%v", err)
+}
+
+// add adds the object that raw is; nil has no fields.
+func (r *reader) add(parent int32, key string, index int, raw []byte) object {
+	n := node{parent: parent, key: key, index: int32(index), from: int32(len(r.fields))} //nolint:gosec // there is less than an event of 2 GiB has
+	if raw != nil {
+		r.fields = appendFields(r.fields, raw)
+	}
+	n.to = int32(len(r.fields)) //nolint:gosec // as above
+	if n.to-n.from > many {
+		n.last = make(map[string]int32, n.to-n.from)
+		for i := n.from; i < n.to; i++ {
+			n.last[string(r.fields[i].key)] = i
 		}
 	}
-	return o
+	r.nodes = append(r.nodes, n)
+	return object{r, int32(len(r.nodes) - 1)} //nolint:gosec // as above
+}
+
+// all returns the fields, in their order.
+func (o object) all() []field {
+	n := &o.r.nodes[o.at]
+	return o.r.fields[n.from:n.to]
+}
+
+// raw returns the value of a field; the last where there are several.
+func (o object) raw(key string) (value []byte, ok bool) {
+	n := &o.r.nodes[o.at]
+	if n.last != nil {
+		i, ok := n.last[key]
+		if !ok {
+			return nil, false
+		}
+		return o.r.fields[i].value, true
+	}
+	for _, f := range slices.Backward(o.r.fields[n.from:n.to]) {
+		if string(f.key) == key {
+			return f.value, true
+		}
+	}
+	return nil, false
+}
+
+func (o object) has(key string) bool {
+	_, ok := o.raw(key)
+	return ok
+}
+
+// path returns where the object lies: "" or "period.".
+func (o object) path() string {
+	n := &o.r.nodes[o.at]
+	if n.key == "" {
+		return ""
+	}
+	path := object{o.r, n.parent}.path() + n.key
+	if n.index >= 0 {
+		path += "[" + strconv.Itoa(int(n.index)) + "]"
+	}
+	return path + "."
 }
 
 func (o object) fail(key, format string, args ...any) {
 	if o.r.err == nil {
-		o.r.err = malformed(o.path+key, format, args...)
+		o.r.err = malformed(o.path()+key, format, args...)
 	}
 }
 
 // get returns the value of a field that has to be there.
-func (o object) get(key string) (json.RawMessage, bool) {
+func (o object) get(key string) ([]byte, bool) {
 	if o.r.err != nil {
 		return nil, false
 	}
-	raw, ok := o.fields[key]
+	raw, ok := o.raw(key)
 	if !ok {
 		o.fail(key, "is missing")
 	}
@@ -53,7 +148,7 @@ func (o object) get(key string) (json.RawMessage, bool) {
 }
 
 // wrong says what a value is and what it should be.
-func (o object) wrong(key string, raw json.RawMessage, want string) {
+func (o object) wrong(key string, raw []byte, want string) {
 	const most = 40 // bytes of a value that anyone may have sent
 	shown := string(raw)
 	if len(shown) > most {
@@ -62,18 +157,18 @@ func (o object) wrong(key string, raw json.RawMessage, want string) {
 	o.fail(key, "is %s, want %s", shown, want)
 }
 
-func isNull(raw json.RawMessage) bool { return string(raw) == "null" }
+func isNull(raw []byte) bool { return string(raw) == "null" }
 
 func (o object) text(key string) string {
 	raw, ok := o.get(key)
 	if !ok {
 		return ""
 	}
-	var s string
-	if raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
+	if raw[0] != '"' {
 		o.wrong(key, raw, "a string")
+		return ""
 	}
-	return s
+	return unquote(raw)
 }
 
 func (o object) uuid(key string) uuid.UUID {
@@ -83,7 +178,8 @@ func (o object) uuid(key string) uuid.UUID {
 	}
 	id, err := uuid.Parse(s)
 	if err != nil || len(s) != 36 { // it takes other forms too; the contract has one
-		o.wrong(key, o.fields[key], "a UUID")
+		raw, _ := o.raw(key)
+		o.wrong(key, raw, "a UUID")
 	}
 	return id
 }
@@ -123,7 +219,7 @@ func (o object) number(key string) float64 {
 }
 
 // isNumber tells a JSON number from what else strconv takes for one.
-func isNumber(raw json.RawMessage) bool {
+func isNumber(raw []byte) bool {
 	return raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9'
 }
 
@@ -134,7 +230,7 @@ func (o object) millionths(key string) int64 {
 	if o.r.err != nil {
 		return 0
 	}
-	raw := o.fields[key]
+	raw, _ := o.raw(key)
 	whole, fraction, _ := strings.Cut(string(raw), ".")
 	if len(fraction) <= 6 {
 		const zeros = "000000"
@@ -152,7 +248,7 @@ func (o object) millionths(key string) int64 {
 
 // flag reads a field that is only there when it is true.
 func (o object) flag(key string) bool {
-	raw, ok := o.fields[key]
+	raw, ok := o.raw(key)
 	if !ok {
 		return false
 	}
@@ -164,30 +260,38 @@ func (o object) flag(key string) bool {
 }
 
 func (o object) object(key string) object {
-	child := object{r: o.r, path: o.path + key + "."}
 	raw, ok := o.get(key)
-	if !ok {
-		return child
-	}
-	if raw[0] != '{' || json.Unmarshal(raw, &child.fields) != nil {
+	if ok && raw[0] != '{' {
 		o.wrong(key, raw, "an object")
+		ok = false
 	}
-	return child
+	if !ok {
+		raw = nil
+	}
+	return o.r.add(o.at, key, -1, raw)
 }
 
-// list reads an array of objects, which may be missing.
+// list reads an array of objects, which may be missing. A null in it is an object
+// without fields.
 func (o object) list(key string) []object {
-	raw, ok := o.fields[key]
+	raw, ok := o.raw(key)
 	if !ok || o.r.err != nil {
 		return nil
 	}
-	var items []map[string]json.RawMessage
-	if raw[0] != '[' || json.Unmarshal(raw, &items) != nil {
+	items, ok := itemsOf(raw)
+	for _, item := range items {
+		ok = ok && (item[0] == '{' || isNull(item))
+	}
+	if !ok {
 		o.wrong(key, raw, "an array of objects")
+		return nil
 	}
 	list := make([]object, len(items))
-	for i, fields := range items {
-		list[i] = object{o.r, o.path + key + "[" + strconv.Itoa(i) + "].", fields}
+	for i, item := range items {
+		if item[0] != '{' {
+			item = nil
+		}
+		list[i] = o.r.add(o.at, key, i, item)
 	}
 	return list
 }

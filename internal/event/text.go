@@ -9,6 +9,9 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
+// AppendString appends s as the JSON string that events have it as.
+func AppendString(dst []byte, s string) []byte { return appendString(dst, s) }
+
 // appendString appends s as a JSON string, byte for byte as encoding/json with
 // SetEscapeHTML(false) does: U+2028 and U+2029 are escaped, and each byte that is
 // no UTF-8 becomes \ufffd.

@@ -1,16 +1,16 @@
 package event
 
 import (
-	"encoding/json"
 	"strconv"
 	"strings"
 
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
 )
 
-// DecodeViolation reads one threshold_violation event of any 1.x version. An
-// event of a later minor is accepted, and what that minor added is ignored. The
-// error is a [DecodeError] that wraps [ErrVersion], [ErrType] or [ErrMalformed].
+// DecodeViolation reads one threshold_violation event of any 1.x version, alone or
+// in a CloudEvent, as [Decode] does. An event of a later minor is accepted, and
+// what that minor added is ignored. The error is a [DecodeError] that wraps
+// [ErrVersion], [ErrType] or [ErrMalformed].
 func DecodeViolation(data []byte) (*Violation, error) {
 	var r reader
 	root := r.parse(data)
@@ -148,18 +148,16 @@ func (o object) texts(key string) []string {
 	if !ok {
 		return nil
 	}
-	var items []*string
-	if raw[0] != '[' || json.Unmarshal(raw, &items) != nil {
+	items, ok := itemsOf(raw)
+	var all []string
+	for _, item := range items {
+		if ok = ok && item[0] == '"'; ok {
+			all = append(all, unquote(item))
+		}
+	}
+	if !ok {
 		o.wrong(key, raw, "an array of strings")
 		return nil
-	}
-	var all []string
-	for _, s := range items {
-		if s == nil {
-			o.wrong(key, raw, "an array of strings")
-			return nil
-		}
-		all = append(all, *s)
 	}
 	return all
 }
