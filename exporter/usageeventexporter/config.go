@@ -31,12 +31,17 @@ type Config struct {
 
 	// Topic is where usage events go.
 	Topic string `mapstructure:"topic"`
+	// TopicFromAttribute is the resource attribute that names another topic for
+	// the usage of a resource; empty: there is none.
+	TopicFromAttribute string `mapstructure:"topic_from_attribute"`
 	// ThresholdTopic is where events about thresholds go; empty: there are none.
 	ThresholdTopic string `mapstructure:"threshold_topic"`
 	// SchemaVersion is the version of the events: 1.0 or 1.1.
 	SchemaVersion string `mapstructure:"schema_version"`
-	// CloudEvents is how a record is a CloudEvent: binary (headers) or none.
-	CloudEvents string `mapstructure:"cloudevents"`
+	// RequireOwner makes dead letters of usage that belongs to nobody.
+	RequireOwner bool `mapstructure:"require_owner"`
+
+	RecordConfig `mapstructure:",squash"`
 
 	// DeadLetter is where goes what can never be an event in Topic.
 	DeadLetter DeadLetterConfig `mapstructure:"dead_letter"`
@@ -144,7 +149,7 @@ func createDefaultConfig() component.Config {
 		Topic:           "usage_events",
 		ThresholdTopic:  "usage_thresholds",
 		SchemaVersion:   event.V1_1.String(),
-		CloudEvents:     cloudEventsBinary,
+		RecordConfig:    defaultRecordConfig(),
 		DeadLetter:      DeadLetterConfig{Topic: "usage_events_dlq", MaxAttempts: 5},
 		Metadata: MetadataConfig{
 			Full:            true,

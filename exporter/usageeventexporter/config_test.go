@@ -3,6 +3,7 @@ package usageeventexporter
 import (
 	"crypto/tls"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,14 @@ func TestDefaults(t *testing.T) {
 	assert.Nil(t, q.StorageID)
 }
 
+func numberedHeaders(n int, value string) map[string]string {
+	headers := map[string]string{}
+	for i := range n {
+		headers[string(rune('a'+i))] = value
+	}
+	return headers
+}
+
 func TestValidate(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -75,7 +84,28 @@ func TestValidate(t *testing.T) {
 		{"a breaker that never closes", func(c *Config) { c.CircuitBreaker.HalfOpenRequests = 0 }, []string{"circuit_breaker::half_open_requests", "0", "at least 1"}},
 		{"no attempts", func(c *Config) { c.DeadLetter.MaxAttempts = 0 }, []string{"dead_letter::max_attempts", "0", "at least 1"}},
 		{"unknown schema", func(c *Config) { c.SchemaVersion = "2.0" }, []string{"schema_version", `"2.0"`, `"1.0"`, `"1.1"`}},
-		{"unknown cloudevents", func(c *Config) { c.CloudEvents = "maybe" }, []string{"cloudevents", `"maybe"`, "binary", "none"}},
+		{"unknown cloudevents", func(c *Config) { c.CloudEvents = "maybe" }, []string{"cloudevents", `"maybe"`, "binary", "structured", "none"}},
+		{"attribute with a space", func(c *Config) { c.TopicFromAttribute = "kafka topic" }, []string{"topic_from_attribute", `"kafka topic"`, "space", "kafka.topic"}},
+		{"no source", func(c *Config) { c.Source = "" }, []string{"source", `""`, "empty", "urn:vmusage:host"}},
+		{"source with a space", func(c *Config) { c.Source = "urn:my hosts" }, []string{"source", `"urn:my hosts"`, "characters", "urn:vmusage:host"}},
+		{"source with a query", func(c *Config) { c.Source = "https://x/?a=b" }, []string{"source", `"https://x/?a=b"`, "without query"}},
+		{"source with half an escape", func(c *Config) { c.Source = "urn:x:%2" }, []string{"source", `"urn:x:%2"`}},
+		{"source that is no URI", func(c *Config) { c.Source = ":a" }, []string{"source", `":a"`, "URI reference"}},
+		{"source too long", func(c *Config) { c.Source = "urn:" + strings.Repeat("x", 509) }, []string{"source", "513 bytes", "512"}},
+		{"no type prefix", func(c *Config) { c.TypePrefix = "" }, []string{"type_prefix", `""`, "com.github.vmusage"}},
+		{"type prefix of one label", func(c *Config) { c.TypePrefix = "vmusage" }, []string{"type_prefix", `"vmusage"`, "reversed DNS"}},
+		{"type prefix with a dot at its end", func(c *Config) { c.TypePrefix = "com.example." }, []string{"type_prefix", `"com.example."`}},
+		{"type prefix too long", func(c *Config) { c.TypePrefix = "com." + strings.Repeat("x", 200) }, []string{"type_prefix", "200"}},
+		{"unknown partitioner", func(c *Config) { c.Partitioner = "sticky" }, []string{"partitioner", `"sticky"`, "murmur2", "round_robin"}},
+		{"header without a name", func(c *Config) { c.RecordHeaders = map[string]string{"": "x"} }, []string{"record_headers", `""`, "empty"}},
+		{"header with a line feed", func(c *Config) { c.RecordHeaders = map[string]string{"a\nb": "x"} }, []string{"record_headers", `"a\nb"`, "control"}},
+		{"header of the exporter", func(c *Config) { c.RecordHeaders = map[string]string{"Event-ID": "x"} }, []string{"record_headers", `"Event-ID"`, "x-Event-ID"}},
+		{"header of CloudEvents", func(c *Config) { c.RecordHeaders = map[string]string{"ce_region": "x"} }, []string{"record_headers", `"ce_region"`, "ce_*"}},
+		{"header of the value's type", func(c *Config) { c.RecordHeaders = map[string]string{"content-type": "x"} }, []string{"record_headers", `"content-type"`}},
+		{"header of dead letters", func(c *Config) { c.RecordHeaders = map[string]string{"dlq-reason": "x"} }, []string{"record_headers", `"dlq-reason"`, "dlq-*"}},
+		{"header that is no text", func(c *Config) { c.RecordHeaders = map[string]string{"a": "\xff"} }, []string{"record_headers::a", `"\xff"`, "UTF-8"}},
+		{"too many headers", func(c *Config) { c.RecordHeaders = numberedHeaders(17, "") }, []string{"record_headers", "17", "16"}},
+		{"too long headers", func(c *Config) { c.RecordHeaders = numberedHeaders(2, strings.Repeat("x", 2048)) }, []string{"record_headers", "4098 bytes", "4096"}},
 		{"no timeout", func(c *Config) { c.Timeout = 0 }, []string{"timeout", "0s", "10s"}},
 		{"negative timeout", func(c *Config) { c.Timeout = -time.Second }, []string{"timeout", "-1s"}},
 		{"unknown mechanism", func(c *Config) { c.Auth = withSASL("MD5", "u", "secret-x").Auth }, []string{"auth::sasl::mechanism", `"MD5"`, "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}},
@@ -150,6 +180,10 @@ func TestWhatIsValidSaramaTakes(t *testing.T) {
 		"no letters":   func(c *Config) { c.DeadLetter.Topic = "" },
 		"odd topic":    func(c *Config) { c.Topic = "..." },
 		"no cloud":     func(c *Config) { c.CloudEvents = "none" },
+		"structured":   func(c *Config) { c.CloudEvents = "structured" },
+		"round robin":  func(c *Config) { c.Partitioner = "round_robin" },
+		"own source":   func(c *Config) { c.Source, c.TypePrefix = "//meter.example.com/a%20b", "io.example-1.x" },
+		"many headers": func(c *Config) { c.RecordHeaders = numberedHeaders(16, strings.Repeat("x", 255)) },
 		"first schema": func(c *Config) { c.SchemaVersion = "1.0" },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -175,6 +209,14 @@ func TestUnmarshal(t *testing.T) {
 		}, ""},
 		{"one more number", map[string]any{"schema_version": 1.1}, func(t *testing.T, c *Config) {
 			assert.Equal(t, "1.1", c.SchemaVersion)
+		}, ""},
+		{"what a record looks like", map[string]any{
+			"cloudevents": "structured", "source": "urn:x", "type_prefix": "com.example", "partitioner": "round_robin",
+			"record_headers": map[string]any{"X-Region": "eu-1"}, "require_owner": true, "topic_from_attribute": "kafka.topic",
+		}, func(t *testing.T, c *Config) {
+			assert.Equal(t, RecordConfig{"structured", "urn:x", "com.example", map[string]string{"X-Region": "eu-1"}, "round_robin"}, c.RecordConfig)
+			assert.True(t, c.RequireOwner)
+			assert.Equal(t, "kafka.topic", c.TopicFromAttribute)
 		}, ""},
 		{"a section keeps its other defaults", map[string]any{"sending_queue": map[string]any{"queue_size": 5}, "metadata": map[string]any{"retry": map[string]any{"max": 1}}}, func(t *testing.T, c *Config) {
 			assert.EqualValues(t, 5, c.SendingQueue.Get().QueueSize)

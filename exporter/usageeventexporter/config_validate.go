@@ -16,9 +16,6 @@ import (
 const (
 	acksAll       = "all"
 	acksAllNumber = "-1"
-
-	cloudEventsBinary = "binary"
-	cloudEventsNone   = "none"
 )
 
 // topicName is what Kafka takes for the name of a topic, "." and ".." aside
@@ -59,13 +56,13 @@ func (c *Config) Validate() error {
 	if _, err := event.ParseVersion(c.SchemaVersion); err != nil {
 		fail("schema_version is %q: use %q or %q", c.SchemaVersion, event.V1_0, event.V1_1)
 	}
-	if c.CloudEvents != cloudEventsBinary && c.CloudEvents != cloudEventsNone {
-		fail("cloudevents is %q: use %s (headers ce_*) or %s", c.CloudEvents, cloudEventsBinary, cloudEventsNone)
+	if problem := checkText(c.TopicFromAttribute, nameLimit); c.TopicFromAttribute != "" && problem != "" {
+		fail("topic_from_attribute is %q: %s; name a resource attribute, such as kafka.topic, or leave it empty", shorten(c.TopicFromAttribute), problem)
 	}
 	if c.Timeout <= 0 {
 		fail("timeout is %v: it must be a positive duration such as 10s", c.Timeout)
 	}
-	return errors.Join(append(errs, c.Auth.validate(), c.DeadLetter.validate(c.Topic, c.ThresholdTopic), c.CircuitBreaker.validate(), c.Metadata.validate(), c.Producer.validate())...)
+	return errors.Join(append(errs, c.validateRecords(), c.Auth.validate(), c.DeadLetter.validate(c.Topic, c.ThresholdTopic), c.CircuitBreaker.validate(), c.Metadata.validate(), c.Producer.validate())...)
 }
 
 func isTopic(name string) bool { return topicName.MatchString(name) && name != "." && name != ".." }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/IBM/sarama"
 	"go.opentelemetry.io/collector/exporter/exporterhelper/xexporterhelper"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
@@ -15,23 +14,27 @@ import (
 
 // A converter turns usage periods into records. It is safe for concurrent use.
 type converter struct {
-	topic    string
-	version  event.Version
-	template []sarama.RecordHeader // of every record, see headerTemplate
-	refused  func(ctx context.Context, reason, detail string)
-	letters  *deadLetters // nil: what cannot become an event is dropped
+	topics       *topics
+	version      event.Version
+	form         *form // of the records
+	requireOwner bool
+	refused      func(ctx context.Context, reason, detail string)
+	letters      *deadLetters // nil: what cannot become an event is dropped
 	// violations is set before the first convert, or not: then there are none.
 	violations *violations
 
 	pool sync.Pool // of *conversion
 }
 
-func newConverter(c *Config, letters *deadLetters, refused func(ctx context.Context, reason, detail string)) (*converter, error) {
+func newConverter(c *Config, letters *deadLetters, topics *topics, refused func(ctx context.Context, reason, detail string)) (*converter, error) {
 	v, err := event.ParseVersion(c.SchemaVersion)
 	if err != nil {
 		return nil, err
 	}
-	cv := &converter{topic: c.Topic, version: v, template: headerTemplate(c.CloudEvents, event.TypeResourceUsage, v), refused: refused, letters: letters}
+	cv := &converter{
+		topics: topics, version: v, form: newForm(&c.RecordConfig, event.TypeResourceUsage, v),
+		requireOwner: c.RequireOwner, refused: refused, letters: letters,
+	}
 	cv.pool.New = func() any {
 		n := &conversion{converter: cv}
 		n.visit = n.add
@@ -48,10 +51,11 @@ func (c *converter) convert(ctx context.Context, md pmetric.Metrics) (xexporterh
 	rms := md.ResourceMetrics()
 	for i, rm := range rms.All() {
 		n.left = rms.Len() - i
+		n.topic = c.topics.of(rm)
 		switch err := n.reader.Read(rm, n.visit); {
 		case err == nil:
 		case c.letters != nil:
-			n.append(c.letters.ofInput(rm, err))
+			n.append(c.letters.ofInput(rm, n.topic, err))
 		default:
 			n.refuse(err)
 		}
@@ -103,86 +107,33 @@ func points(m pmetric.Metric) int {
 // that belong to the request; the rest is used again.
 type conversion struct {
 	*converter
+	slabs
 	ctx    context.Context // of the call, for its metrics
 	reader usage.Reader
 	visit  func(*usage.Period) error
-	left   int // resources, this one included: how much the slabs should hold
+	topic  string // of the resource's usage
 
 	announcing announcing
-
-	text    []byte // one record's, before it goes to the slab
-	host    string // whose source it is
-	source  []byte
-	slab    []byte
-	headers []sarama.RecordHeader
-	records []record
-	bytes   int
 }
 
-// slabLimit keeps one event that waits from holding much more memory than its own.
-const slabLimit = 256 << 10
-
-// add makes the record of p. Its error is always nil: reading goes on.
+// add makes the record of p. Its error ends the reading of the resource: it is of
+// the resource, of all its periods.
 func (n *conversion) add(p *usage.Period) error {
+	if n.requireOwner && p.Instance.UserID == "" && p.Instance.OrgID == "" {
+		err := &ownerError{p.Instance.ID}
+		if n.letters != nil {
+			return err
+		}
+		n.refused(n.ctx, reasonNoOwner, err.Error())
+		return nil
+	}
 	if !event.Emits(n.version, p) {
 		n.refused(n.ctx, reasonGap, "schema_version 1.0 cannot say that an amount is not known: usage of instance "+p.Instance.ID)
 		return nil
 	}
-	if n.host != p.Stream.HostID || n.source == nil {
-		n.host, n.source = p.Stream.HostID, []byte(sourceOf(&p.Stream))
-	}
-	t := event.AppendUsage(n.text[:0], n.version, p)
-	value := len(t)
-	t = appendUUID(t, event.ID(p))
-	id := len(t)
-	t = appendTime(t, p.End)
-	at := len(t)
-	t = append(t, p.Instance.ID...)
-	n.text = t
-
-	kept := n.keep(t)
-	key := kept[at:]
-	n.append(record{
-		topic:   n.topic,
-		key:     key,
-		value:   kept[:value:value],
-		headers: n.fill(n.template, kept[value:id:id], n.source, key, kept[id:at:at]),
-		end:     p.End,
-	})
+	about := attributes{id: event.ID(p), host: p.Stream.HostID, subject: p.Instance.ID, at: p.End}
+	n.end(n.form, n.topic, &about, event.AppendUsage(n.begin(n.form, &about), n.version, p))
 	return nil
-}
-
-func (n *conversion) append(r record) {
-	if n.records == nil {
-		n.records = make([]record, 0, n.left)
-	}
-	n.records = append(n.records, r)
-	n.bytes += r.size()
-}
-
-// keep copies text into the slab.
-func (n *conversion) keep(text []byte) []byte {
-	if cap(n.slab)-len(n.slab) < len(text) {
-		n.slab = make([]byte, 0, max(len(text), min(n.left*(len(text)+len(text)/16), slabLimit)))
-	}
-	from := len(n.slab)
-	n.slab = append(n.slab, text...)
-	return n.slab[from:len(n.slab):len(n.slab)]
-}
-
-// fill returns the headers of a record.
-func (n *conversion) fill(template []sarama.RecordHeader, id, source, subject, at []byte) []sarama.RecordHeader {
-	if cap(n.headers)-len(n.headers) < len(template) {
-		n.headers = make([]sarama.RecordHeader, 0, max(min(n.left, 512), 1)*len(template))
-	}
-	from := len(n.headers)
-	n.headers = append(n.headers, template...)
-	h := n.headers[from:len(n.headers):len(n.headers)]
-	h[atEventID].Value = id
-	if len(h) > atEventID+1 {
-		h[atID].Value, h[atSource].Value, h[atSubject].Value, h[atTime].Value = id, source, subject, at
-	}
-	return h
 }
 
 // refuse takes apart what a Reader found wrong.
@@ -201,5 +152,6 @@ func (n *conversion) refuse(err error) {
 
 // release lets go of what belongs to the request and the call.
 func (n *conversion) release() {
-	n.ctx, n.slab, n.headers, n.records, n.bytes = nil, nil, nil, nil, 0
+	n.ctx = nil
+	n.slabs.release()
 }

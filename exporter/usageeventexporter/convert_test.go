@@ -47,7 +47,7 @@ func levels() pmetric.Metrics {
 
 func converted(t testing.TB, c *Config, md pmetric.Metrics) *request {
 	t.Helper()
-	cv, err := newConverter(c, nil, func(_ context.Context, reason, detail string) {
+	cv, err := newConverter(c, nil, newTopics(c, nil), func(_ context.Context, reason, detail string) {
 		t.Errorf("refused for %s: %s", reason, detail)
 	})
 	require.NoError(t, err)
@@ -94,7 +94,7 @@ func TestRecords(t *testing.T) {
 
 func TestTheSchemaInTheHeaderIsTheSchemasOwnName(t *testing.T) {
 	for _, v := range []event.Version{event.V1_0, event.V1_1} {
-		for _, h := range headerTemplate(cloudEventsBinary, event.TypeResourceUsage, v) {
+		for _, h := range newForm(&defaults(nil).RecordConfig, event.TypeResourceUsage, v).template {
 			if string(h.Key) == "ce_dataschema" {
 				assert.Contains(t, string(event.Schema(v)), `"$id": "`+string(h.Value)+`"`)
 			}
@@ -108,7 +108,7 @@ func TestWithoutCloudEvents(t *testing.T) {
 	r := converted(t, defaults(func(c *Config) { c.CloudEvents, c.SchemaVersion = "none", "1.0" }), usageOf(p))
 	assert.Equal(t, map[string]string{"event-id": event.ID(p).String()}, headersOf(r.records[0]))
 	assert.Equal(t, string(event.AppendUsage(nil, event.V1_0, p)), string(r.records[0].value))
-	assert.Equal(t, "urn:vmusage:host", sourceOf(&p.Stream))
+	assert.Equal(t, "urn:vmusage:host", newForm(&defaults(nil).RecordConfig, event.TypeResourceUsage, event.V1_1).sourceOf(p.Stream.HostID))
 }
 
 // Slabs are shared: what one record holds must not depend on those after it.
@@ -119,7 +119,7 @@ func TestManyRecordsShareMemoryAndNothingElse(t *testing.T) {
 		p.Sequence = uint64(i + 1)
 		periods = append(periods, p)
 	}
-	cv, err := newConverter(defaults(nil), nil, nil)
+	cv, err := newConverter(defaults(nil), nil, newTopics(defaults(nil), nil), nil)
 	require.NoError(t, err)
 	md := usageOf(periods...)
 	first, _ := cv.convert(context.Background(), md)
@@ -154,7 +154,7 @@ func TestRefusalsAreCountedAndSaidOnceAMinute(t *testing.T) {
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.DebugLevel)
-		cv, err := newConverter(defaults(func(c *Config) { c.SchemaVersion = "1.0" }), nil, newRefusals(zap.New(core), builder).add)
+		cv, err := newConverter(defaults(func(c *Config) { c.SchemaVersion = "1.0" }), nil, newTopics(defaults(nil), nil), newRefusals(zap.New(core), builder).add)
 		require.NoError(t, err)
 
 		gap := usagetest.Host(3)
@@ -192,7 +192,7 @@ func BenchmarkConvert(b *testing.B) {
 			for i := range n {
 				periods = append(periods, usagetest.Host(uint64(i)))
 			}
-			cv, err := newConverter(defaults(nil), nil, nil)
+			cv, err := newConverter(defaults(nil), nil, newTopics(defaults(nil), nil), nil)
 			require.NoError(b, err)
 			cv.violations, err = newViolations(defaults(nil), nil)
 			require.NoError(b, err)

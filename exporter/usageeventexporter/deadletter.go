@@ -42,16 +42,19 @@ const (
 // has acknowledged them.
 type deadLetters struct {
 	topic  string
-	origin string // the topic of the events
 	source string
-	most   int // bytes of a record, as sarama counts them
+	most   int                   // bytes of a record, as sarama counts them
+	own    []sarama.RecordHeader // what the operator puts on every record
 }
 
 func newDeadLetters(c *Config, id component.ID) *deadLetters {
 	if c.DeadLetter.Topic == "" {
 		return nil
 	}
-	return &deadLetters{topic: c.DeadLetter.Topic, origin: c.Topic, source: metadata.Type.String() + "/" + id.String(), most: c.Producer.MaxMessageBytes}
+	return &deadLetters{
+		topic: c.DeadLetter.Topic, source: metadata.Type.String() + "/" + id.String(),
+		most: c.Producer.MaxMessageBytes, own: ownHeaders(&c.RecordConfig),
+	}
 }
 
 // holds reports whether a record is a dead letter.
@@ -67,8 +70,9 @@ func (d *deadLetters) ofRecord(p *poison) record {
 }
 
 // ofInput returns the letter of a resource of whose usage no event can be made
-// because of err. Whatever else the resource holds is in it too.
-func (d *deadLetters) ofInput(rm pmetric.ResourceMetrics, err error) record {
+// because of err; its events were to go to origin. Whatever else the resource
+// holds is in it too.
+func (d *deadLetters) ofInput(rm pmetric.ResourceMetrics, origin string, err error) record {
 	md := pmetric.NewMetrics()
 	rm.CopyTo(md.ResourceMetrics().AppendEmpty())
 	value, problem := (&pmetric.JSONMarshaler{}).MarshalMetrics(md)
@@ -79,7 +83,7 @@ func (d *deadLetters) ofInput(rm pmetric.ResourceMetrics, err error) record {
 	if id, ok := rm.Resource().Attributes().Get(usage.AttrVMID); ok {
 		key = []byte(id.AsString())
 	}
-	return d.write(key, value, nil, d.origin, contentInput, reasonOf(err), err, 1)
+	return d.write(key, value, d.own, origin, contentInput, reasonOf(err), err, 1)
 }
 
 func (d *deadLetters) write(key, value []byte, headers []sarama.RecordHeader, origin, content, reason string, err error, attempts int) record {

@@ -240,7 +240,7 @@ func TestInputOverTheLimitIsCut(t *testing.T) {
 }
 
 func TestLetters(t *testing.T) {
-	d := &deadLetters{topic: dlq, origin: "t", source: "usage_event/a", most: 2000}
+	d := &deadLetters{topic: dlq, source: "usage_event/a", most: 2000}
 	value := []byte(strings.Repeat("v", 3000))
 	p := &poison{record{topic: "t", key: []byte("k"), value: value, headers: []sarama.RecordHeader{
 		header("event-id", "1"), header("dlq-attempts", "4"), header("dlq-truncated", "7"), header("own", "2"),

@@ -62,7 +62,7 @@ func newExporter(ctx context.Context, set exporter.Settings, cfg *Config) (*usag
 		logger: set.Logger.With(zap.Strings("brokers", cfg.Brokers), zap.String("topic", cfg.Topic)),
 	}
 	e.letters, e.refusals = newDeadLetters(cfg, set.ID), newRefusals(set.Logger, builder)
-	if e.convert, err = newConverter(cfg, e.letters, e.refusals.add); err != nil {
+	if e.convert, err = newConverter(cfg, e.letters, newTopics(cfg, e.refusals.say), e.refusals.add); err != nil {
 		return nil, err
 	}
 	if e.violations, err = newViolations(cfg, builder); err != nil {
@@ -102,10 +102,7 @@ func (e *usageEvent) Start(ctx context.Context, host component.Host) error {
 	if e.security, err = newSecurity(ctx, e.cfg, host, e.logger); err != nil {
 		return err
 	}
-	if r := e.cfg.RetryOnFailure; e.nobodyWaits() && (!r.Enabled || r.MaxElapsedTime > 0) {
-		e.logger.Warn("usage can be lost: sending_queue::wait_for_result is off, so a batch is confirmed before Kafka has it, and dropped when it fails for longer than retry_on_failure allows; turn wait_for_result on, or set retry_on_failure::max_elapsed_time to 0",
-			zap.Bool("retry_on_failure", r.Enabled), zap.Duration("max_elapsed_time", r.MaxElapsedTime))
-	}
+	e.cfg.sayCosts(e.logger)
 	e.health = health.New(e.logger, host)
 	return e.Metrics.Start(ctx, host)
 }

@@ -135,7 +135,8 @@ func (h *statusHost) statuses() []componentstatus.Status {
 type rig struct {
 	*usageEvent
 	host *statusHost
-	logs *observer.ObservedLogs
+	logs *observer.ObservedLogs // after the start
+	said []observer.LoggedEntry // at the start
 	tel  *componenttest.Telemetry
 }
 
@@ -166,6 +167,7 @@ func start(t testing.TB, c *Config) *rig {
 	require.NoError(t, err)
 	r.usageEvent = e.(*usageEvent)
 	require.NoError(t, e.Start(context.Background(), r.host))
+	r.said = logs.TakeAll()
 	t.Cleanup(func() {
 		require.NoError(t, e.Shutdown(context.Background()))
 		require.NoError(t, r.tel.Shutdown(context.Background()))

@@ -30,6 +30,11 @@ var codecs = map[string]codec{
 	"zstd":   {sarama.CompressionZSTD, 22},
 }
 
+var partitioners = map[string]sarama.PartitionerConstructor{
+	partitionerMurmur2:    sarama.NewMurmur2Partitioner, // of the key, as the Java client does
+	partitionerRoundRobin: sarama.NewRoundRobinPartitioner,
+}
+
 // newSaramaConfig returns the configuration of one producer whose connections
 // hang on line. c is valid; tlsConfig is nil for plain text, tokens where the
 // mechanism has none.
@@ -87,7 +92,7 @@ func newSaramaConfig(c *Config, tlsConfig *tls.Config, tokens tokenSource, line 
 	if level := c.Producer.CompressionParams.Level; level != 0 {
 		p.CompressionLevel = level
 	}
-	p.Partitioner = sarama.NewMurmur2Partitioner // as the Java client does
+	p.Partitioner = partitioners[c.Partitioner]
 	p.Retry.Max = innerRetries
 	p.Retry.BackoffFunc = line.backoff(innerBackoff)
 	p.Transaction.Retry.Max = innerRetries // of fetching the producer's id

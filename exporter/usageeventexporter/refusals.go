@@ -3,6 +3,7 @@ package usageeventexporter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -16,8 +17,9 @@ import (
 
 // Reasons beside those of [usage.Reason].
 const (
-	reasonGap   = "gap"
-	reasonOther = "other"
+	reasonGap     = "gap"
+	reasonNoOwner = "no_owner"
+	reasonOther   = "other"
 )
 
 // refusalInterval is how often the log may repeat a reason.
@@ -54,6 +56,14 @@ func newRefusals(logger *zap.Logger, builder *metadata.TelemetryBuilder) *refusa
 	return &refusals{logger: logger, builder: builder, logged: map[saying]refusal{}}
 }
 
+// An ownerError is usage that belongs to nobody, where require_owner is on.
+type ownerError struct{ instance string }
+
+func (e *ownerError) Error() string {
+	return fmt.Sprintf("usage of instance %q: %s: it has neither %s nor %s, and require_owner is true: give the receiver an owner for it, or set require_owner to false",
+		e.instance, reasonNoOwner, usage.AttrUserID, usage.AttrOrgID)
+}
+
 // reasonOf returns why err refused a period, out of a closed set.
 func reasonOf(err error) string {
 	if pe, ok := errors.AsType[*usage.PeriodError](err); ok {
@@ -61,6 +71,9 @@ func reasonOf(err error) string {
 	}
 	if ve, ok := errors.AsType[*usage.ViolationError](err); ok {
 		return string(ve.Reason)
+	}
+	if _, ok := errors.AsType[*ownerError](err); ok {
+		return reasonNoOwner
 	}
 	return reasonOther
 }

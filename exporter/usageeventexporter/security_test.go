@@ -33,12 +33,12 @@ func TestWhatOthersCouldUseIsSaidAtStart(t *testing.T) {
 				c.RetryOnFailure.Enabled = true
 			}))
 			if tt.want == "" {
-				assert.Empty(t, r.lines())
+				assert.Empty(t, r.said)
 				return
 			}
-			if assert.Len(t, r.lines(), 1) {
-				assert.Contains(t, r.lines()[0], tt.want)
-				assert.NotContains(t, r.lines()[0], "secret-x")
+			if assert.Len(t, r.said, 1) {
+				assert.Contains(t, r.said[0].Message, tt.want)
+				assert.NotContains(t, r.said[0].Message, "secret-x")
 			}
 		})
 	}

@@ -178,23 +178,6 @@ func TestShutdownBeforeStartAndTwice(t *testing.T) {
 	require.NoError(t, r.Shutdown(context.Background()))
 }
 
-func TestAQueueThatWaitsForNobodyIsSaidAtStart(t *testing.T) {
-	for name, tt := range map[string]struct {
-		change func(*Config)
-		lines  int
-	}{
-		"default":  {nil, 0},
-		"waits":    {func(c *Config) { c.RetryOnFailure.MaxElapsedTime = 0 }, 0},
-		"loses":    {func(c *Config) { c.SendingQueue.Get().WaitForResult = false }, 1},
-		"for ever": {func(c *Config) { c.SendingQueue.Get().WaitForResult = false; c.RetryOnFailure.MaxElapsedTime = 0 }, 0},
-		"no retry": {func(c *Config) { c.SendingQueue.Get().WaitForResult = false; noRetry(c) }, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			assert.Len(t, start(t, defaults(tt.change)).lines(), tt.lines)
-		})
-	}
-}
-
 func TestQuietCore(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/IBM/sarama"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/vmusage/otelcol-vmusage/exporter/usageeventexporter/internal/metadata"
@@ -15,10 +14,10 @@ import (
 // violations is what the events about thresholds have in common; nil where there
 // is no topic for them.
 type violations struct {
-	topic    string
-	version  event.Version
-	template []sarama.RecordHeader
-	ignored  func(ctx context.Context, points int64)
+	topic   string
+	version event.Version
+	form    *form
+	ignored func(ctx context.Context, points int64)
 }
 
 func newViolations(c *Config, builder *metadata.TelemetryBuilder) (*violations, error) {
@@ -30,7 +29,7 @@ func newViolations(c *Config, builder *metadata.TelemetryBuilder) (*violations, 
 		return nil, err
 	}
 	return &violations{
-		topic: c.ThresholdTopic, version: v, template: headerTemplate(c.CloudEvents, event.TypeThresholdViolation, v),
+		topic: c.ThresholdTopic, version: v, form: newForm(&c.RecordConfig, event.TypeThresholdViolation, v),
 		ignored: func(ctx context.Context, points int64) { builder.ExporterUsageEventPointsIgnored.Add(ctx, points) },
 	}, nil
 }
@@ -74,27 +73,8 @@ func (n *conversion) addViolation(p *usage.Violation) error {
 		v.ignored(n.ctx, 1)
 		return nil
 	}
-	if host := p.Instance.HostID; n.host != host || n.source == nil {
-		n.host, n.source = host, []byte(sourceOf(&usage.Stream{HostID: host}))
-	}
-	t := event.AppendViolation(n.text[:0], v.version, p)
-	value := len(t)
-	t = appendUUID(t, p.ID)
-	id := len(t)
-	t = appendTime(t, p.At)
-	at := len(t)
-	t = append(t, p.Subject()...)
-	n.text = t
-
-	kept := n.keep(t)
-	key := kept[at:]
-	n.append(record{
-		topic:   v.topic,
-		key:     key,
-		value:   kept[:value:value],
-		headers: n.fill(v.template, kept[value:id:id], n.source, key, kept[id:at:at]),
-		end:     p.At,
-	})
+	about := attributes{id: p.ID, host: p.Instance.HostID, subject: p.Subject(), at: p.At}
+	n.end(v.form, v.topic, &about, event.AppendViolation(n.begin(v.form, &about), v.version, p))
 	return nil
 }
 
@@ -115,9 +95,7 @@ func (d *deadLetters) ofViolations(rm pmetric.ResourceMetrics, topic string, err
 			m.CopyTo(to.Metrics().AppendEmpty())
 		}
 	}
-	of := *d
-	of.origin = topic
-	return of.ofInput(only, err)
+	return d.ofInput(only, topic, err)
 }
 
 // isViolation reports whether a reason is one of a violation rather than of usage.

@@ -91,7 +91,7 @@ func TestViolationsGoToTheirTopic(t *testing.T) {
 
 func TestTheSchemaOfViolationsInTheHeaderIsTheSchemasOwnName(t *testing.T) {
 	for _, v := range []event.Version{event.V1_0, event.V1_1} {
-		for _, h := range headerTemplate(cloudEventsBinary, event.TypeThresholdViolation, v) {
+		for _, h := range newForm(&defaults(nil).RecordConfig, event.TypeThresholdViolation, v).template {
 			if string(h.Key) == "ce_dataschema" {
 				assert.Contains(t, string(event.ViolationSchema(v)), `"$id": "`+string(h.Value)+`"`)
 			}
@@ -262,7 +262,7 @@ func BenchmarkConvertViolations(b *testing.B) {
 		announced(md, usagetest.Violation(i))
 	}
 	c := defaults(nil)
-	cv, err := newConverter(c, nil, nil)
+	cv, err := newConverter(c, nil, newTopics(c, nil), nil)
 	require.NoError(b, err)
 	cv.violations, err = newViolations(c, nil)
 	require.NoError(b, err)
