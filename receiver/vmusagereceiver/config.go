@@ -13,6 +13,7 @@ import (
 
 	"github.com/vmusage/otelcol-vmusage/internal/durations"
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/gpu"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/host"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/metadata"
 )
@@ -40,6 +41,8 @@ type Config struct {
 	Window WindowConfig `mapstructure:"window"`
 	// Host meters the machine that the collector runs on.
 	Host configoptional.Optional[host.Config] `mapstructure:"host"`
+	// GPU meters its GPUs. The machine itself is metered with them.
+	GPU configoptional.Optional[gpu.Config] `mapstructure:"gpu"`
 
 	MetricsBuilderConfig metadata.MetricsBuilderConfig `mapstructure:",squash"`
 }
@@ -86,7 +89,8 @@ var (
 
 // Unmarshal names durations that are none by key and value.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	if err := durations.Check(conf, "collection_interval", "period", "jitter", "outbox::max_age", "host::filesystems::timeout"); err != nil {
+	if err := durations.Check(conf, "collection_interval", "period", "jitter", "outbox::max_age", "host::filesystems::timeout",
+		"gpu::timeout", "gpu::poll_interval", "gpu::rescan_interval"); err != nil {
 		return err
 	}
 	return conf.Unmarshal(c)
@@ -100,6 +104,7 @@ func createDefaultConfig() component.Config {
 		Outbox:               OutboxConfig{MaxBytes: 1 << 30, MaxAge: 7 * 24 * time.Hour},
 		Window:               WindowConfig{Periods: 1, MaxBytes: 16 << 20},
 		Host:                 configoptional.Default(host.DefaultConfig()),
+		GPU:                  configoptional.Default(gpu.DefaultConfig()),
 		MetricsBuilderConfig: metadata.NewDefaultMetricsBuilderConfig(),
 	}
 }
@@ -138,21 +143,46 @@ func (c *Config) Validate() error {
 	if c.Window.MaxBytes < 0 {
 		fail("window::max_bytes is %d: it must be 0, for no window, or more", c.Window.MaxBytes)
 	}
-	return errors.Join(append(errs, c.Instance.validate())...)
+	return errors.Join(append(errs, c.Instance.validate("instance"), c.validateGPU())...)
 }
 
-func (c *InstanceConfig) validate() error {
+// validateGPU says what is wrong with the section gpu beside what it says itself.
+func (c *Config) validateGPU() error {
+	if !c.GPU.HasValue() {
+		return nil
+	}
+	var errs []error
+	section := c.GPU.Get()
+	if section.Timeout >= c.CollectionInterval {
+		errs = append(errs, fmt.Errorf("gpu::timeout is %v: it must be below collection_interval (%v)", section.Timeout, c.CollectionInterval))
+	}
+	for i := range section.Instances {
+		in := &section.Instances[i].Instance
+		key := fmt.Sprintf("gpu::instances[%d]::instance", i)
+		switch in.ID {
+		case "":
+			errs = append(errs, fmt.Errorf("%s::id is empty: name the instance that has the GPUs", key))
+		case c.Instance.ID:
+			errs = append(errs, fmt.Errorf("%s::id is %q, as instance::id: remove the entry, since a GPU that is attributed to nobody is the machine's", key, in.ID))
+		}
+		named := InstanceConfig{ID: in.ID, Name: in.Name, UserID: in.UserID, OrgID: in.OrgID, Labels: in.Labels}
+		errs = append(errs, named.validate(key))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *InstanceConfig) validate(key string) error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	for _, f := range []struct{ key, value string }{
 		{"id", c.ID}, {"name", c.Name}, {"user_id", c.UserID}, {"org_id", c.OrgID},
 	} {
 		if len(f.value) > maxIDLength || strings.ContainsFunc(f.value, func(r rune) bool { return r < ' ' }) {
-			fail("instance::%s is %q: it must have at most %d bytes and no control characters", f.key, f.value, maxIDLength)
+			fail("%s::%s is %q: it must have at most %d bytes and no control characters", key, f.key, f.value, maxIDLength)
 		}
 	}
 	if len(c.Labels) > maxLabels {
-		fail("instance::labels has %d entries: at most %d are allowed", len(c.Labels), maxLabels)
+		fail("%s::labels has %d entries: at most %d are allowed", key, len(c.Labels), maxLabels)
 	}
 	reserved := []string{
 		usage.AttrVMID, usage.AttrVMName, usage.AttrHypervisor, usage.AttrHostID,
@@ -161,11 +191,11 @@ func (c *InstanceConfig) validate() error {
 	for _, l := range sortedLabels(c.Labels) {
 		switch {
 		case l.Key == "":
-			fail("instance::labels has an empty key with the value %q: name it or remove it", l.Value)
+			fail("%s::labels has an empty key with the value %q: name it or remove it", key, l.Value)
 		case slices.Contains(reserved, l.Key):
-			fail("instance::labels::%s: the name belongs to the resource itself; choose another", l.Key)
+			fail("%s::labels::%s: the name belongs to the resource itself; choose another", key, l.Key)
 		case len(l.Key) > maxLabelText || len(l.Value) > maxLabelText:
-			fail("instance::labels::%.40s: key and value must have at most %d bytes each", l.Key, maxLabelText)
+			fail("%s::labels::%.40s: key and value must have at most %d bytes each", key, l.Key, maxLabelText)
 		}
 	}
 	return errors.Join(errs...)

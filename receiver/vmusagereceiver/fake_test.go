@@ -180,6 +180,6 @@ func newFake(t *testing.T, src source, p *pipeline, change ...func(*Config)) *vm
 	v, err := newReceiver(set, cfg, p.consumer(t))
 	require.NoError(t, err)
 	v.clock, v.newID = fakeClock, countedIDs()
-	v.open = func(reading.Instant) (source, error) { return src, nil }
+	v.open = func(reading.Instant) ([]source, error) { return []source{src}, nil }
 	return v
 }

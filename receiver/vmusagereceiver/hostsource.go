@@ -23,12 +23,18 @@ type hostSource struct {
 	snapshot *host.Snapshot
 	reading  reading.Reading
 	last     busy
+	gpus     *gpus // nil where they are not metered
 }
 
 // busy is what the last sample saw of the CPU, for the share used since.
 type busy struct {
 	at, micros int64
 	known      bool
+}
+
+// bootTime is the wall clock's time of boot.
+func bootTime(at reading.Instant) pcommon.Timestamp {
+	return pcommon.NewTimestampFromTime(time.Unix(0, at.Wall-at.Boot))
 }
 
 func newHostSource(set receiver.Settings, cfg *Config, at reading.Instant) (*hostSource, error) {
@@ -40,7 +46,7 @@ func newHostSource(set receiver.Settings, cfg *Config, at reading.Instant) (*hos
 	s := &hostSource{
 		source: src,
 		builder: metadata.NewMetricsBuilder(cfg.MetricsBuilderConfig, set,
-			metadata.WithStartTime(pcommon.NewTimestampFromTime(time.Unix(0, at.Wall-at.Boot)))),
+			metadata.WithStartTime(bootTime(at))),
 	}
 	machine, err := src.MachineID()
 	if err != nil && cfg.Instance.ID == "" {
@@ -70,7 +76,13 @@ func (*hostSource) Name() string { return "host" }
 func (s *hostSource) Close() error { return s.source.Close() }
 
 func (s *hostSource) Sample(ctx context.Context, at reading.Instant, visit func(sampled)) error {
+	if s.gpus != nil {
+		s.gpus.meter.Ask()
+	}
 	snapshot, err := s.source.Sample(ctx, at)
+	if s.gpus != nil {
+		s.gpus.collect(ctx, at)
+	}
 	if err != nil {
 		return err
 	}
@@ -78,6 +90,9 @@ func (s *hostSource) Sample(ctx context.Context, at reading.Instant, visit func(
 	snapshot.Reading(&s.reading)
 	s.reading.Instance = &s.instance
 	s.reading.At.BootID = s.reading.Run
+	if s.gpus != nil {
+		s.gpus.snapshot.Fill(&s.reading, theMachine)
+	}
 	visit(s)
 	return snapshot.Err()
 }
@@ -92,9 +107,8 @@ func (s *hostSource) AppendLevels(ms pmetric.MetricSlice) {
 	s.recordMemory(ts)
 	s.recordStorage(ts)
 	s.recordNetwork(ts)
-	for _, rm := range s.builder.Emit().ResourceMetrics().All() {
-		for _, sm := range rm.ScopeMetrics().All() {
-			sm.Metrics().MoveAndAppendTo(ms)
-		}
+	moveMetrics(s.builder.Emit(), ms)
+	if s.gpus != nil {
+		s.gpus.appendLevels(ms, theMachine, s.reading.At)
 	}
 }

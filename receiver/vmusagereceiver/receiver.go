@@ -36,7 +36,7 @@ type vmUsage struct {
 	cfg   *Config
 	next  consumer.Metrics
 	clock func() reading.Instant
-	open  func(at reading.Instant) (source, error)
+	open  func(at reading.Instant) ([]source, error)
 	newID func() uuid.UUID // mints streams
 
 	telemetry *telemetry
@@ -53,21 +53,20 @@ func newReceiver(set receiver.Settings, cfg *Config, next consumer.Metrics) (*vm
 	if err != nil {
 		return nil, err
 	}
-	return &vmUsage{
+	v := &vmUsage{
 		set: set, cfg: cfg, next: next,
 		clock: systemClock, newID: uuid.New,
-		open: func(at reading.Instant) (source, error) {
-			return newHostSource(set, cfg, at)
-		},
 		telemetry: t,
-	}, nil
+	}
+	v.open = func(at reading.Instant) ([]source, error) { return openSources(set, cfg, v.clock, at) }
+	return v, nil
 }
 
 // Start opens the storage and the source, and goes on where the last run ended.
 // The first reading closes what the counters bridged since, or is where the
 // first period begins.
 func (v *vmUsage) Start(ctx context.Context, host component.Host) error {
-	src, err := v.open(v.clock())
+	sources, err := v.open(v.clock())
 	if err != nil {
 		return fmt.Errorf("vm_usage cannot meter this machine: %w", err)
 	}
@@ -75,7 +74,7 @@ func (v *vmUsage) Start(ctx context.Context, host component.Host) error {
 		ReceiverID: v.set.ID, Transport: transport, ReceiverCreateSettings: v.set,
 	})
 	if err != nil {
-		return errors.Join(err, src.Close())
+		return errors.Join(err, closeAll(sources))
 	}
 	win := window.New(window.Settings{
 		Interval: v.cfg.CollectionInterval, Period: v.cfg.Period,
@@ -83,15 +82,15 @@ func (v *vmUsage) Start(ctx context.Context, host component.Host) error {
 	})
 	v.state, err = v.openState(ctx, host, ledger.Settings{Interval: v.cfg.CollectionInterval, NewID: v.newID, Sampled: win.Add})
 	if err != nil {
-		return errors.Join(err, src.Close())
+		return errors.Join(err, closeAll(sources))
 	}
-	v.telemetry.logger.Info("metering", zap.String("source", src.Name()),
+	v.telemetry.logger.Info("metering", zap.Strings("sources", names(sources)),
 		zap.Duration("period", v.cfg.Period), zap.Duration("collection_interval", v.cfg.CollectionInterval))
 
 	news := health.New(v.set.Logger, host)
 	out := &handover{next: v.next, report: report, telemetry: v.telemetry}
 	s := &sampler{
-		cfg: v.cfg, clock: v.clock, source: src,
+		cfg: v.cfg, clock: v.clock, sources: sources,
 		ledger: v.state.ledger, window: win, outbox: v.state.outbox, durable: v.state.marker != nil,
 		levels: make(chan levelBatch, 1), telemetry: v.telemetry, health: news,
 	}

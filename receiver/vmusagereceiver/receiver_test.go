@@ -172,7 +172,7 @@ func TestFailedSamplesAreBridgedByTheCounters(t *testing.T) {
 
 func TestStartFails(t *testing.T) {
 	v := newFake(t, nil, &pipeline{})
-	v.open = func(reading.Instant) (source, error) { return nil, errRefused }
+	v.open = func(reading.Instant) ([]source, error) { return nil, errRefused }
 	require.ErrorIs(t, v.Start(t.Context(), componenttest.NewNopHost()), errRefused)
 	require.NoError(t, v.Shutdown(t.Context()))
 }

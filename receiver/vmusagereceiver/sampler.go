@@ -23,7 +23,7 @@ import (
 type sampler struct {
 	cfg       *Config
 	clock     func() reading.Instant
-	source    source
+	sources   []source
 	ledger    *ledger.Ledger
 	window    *window.Window
 	outbox    *outbox.Outbox
@@ -49,8 +49,10 @@ type levelBatch struct {
 func (s *sampler) run(ctx context.Context) {
 	defer close(s.levels)
 	defer func() {
-		if err := s.source.Close(); err != nil {
-			s.telemetry.logger.Warn("closing the source failed", zap.String("source", s.source.Name()), zap.Error(err))
+		for _, src := range s.sources {
+			if err := src.Close(); err != nil {
+				s.telemetry.logger.Warn("closing the source failed", zap.String("source", src.Name()), zap.Error(err))
+			}
 		}
 	}()
 
@@ -81,7 +83,9 @@ func (s *sampler) tick(ctx context.Context) {
 	now := s.clock()
 	every := s.cfg.CollectionInterval.Nanoseconds()
 	if missed := (now.Boot-s.last+every/2)/every - 1; missed > 0 {
-		s.telemetry.samples(ctx, s.source, "missed", missed)
+		for _, src := range s.sources {
+			s.telemetry.samples(ctx, src, "missed", missed)
+		}
 	}
 	s.last = now.Boot
 	if p := tick.Index(wall(now), s.cfg.Period); p != s.period {
@@ -97,8 +101,19 @@ func (s *sampler) tick(ctx context.Context) {
 func (s *sampler) sample(ctx context.Context) {
 	at := s.clock()
 	md := pmetric.NewMetrics()
+	for _, src := range s.sources {
+		s.sampleOne(ctx, src, at, md)
+	}
+	s.keep()
+	s.telemetry.ledger(ctx, s.ledger)
+	s.telemetry.window(ctx, s.window)
+	s.telemetry.outbox(ctx, s.outbox.State(), at.Wall)
+	s.offerLevels(ctx, md)
+}
+
+func (s *sampler) sampleOne(ctx context.Context, src source, at reading.Instant, md pmetric.Metrics) {
 	visited := 0
-	err := s.source.Sample(ctx, at, func(i sampled) {
+	err := src.Sample(ctx, at, func(i sampled) {
 		visited++
 		s.bootID = i.Reading().At.BootID
 		s.ledger.Observe(i.Reading())
@@ -114,15 +129,13 @@ func (s *sampler) sample(ctx context.Context) {
 	case err != nil:
 		outcome = "partial"
 	}
-	s.telemetry.samples(ctx, s.source, outcome, 1)
-	s.health.Report("source "+s.source.Name(), err)
+	s.telemetry.samples(ctx, src, outcome, 1)
+	s.health.Report("source "+src.Name(), err)
+	if t, ok := src.(teller); ok {
+		t.Tell(ctx, s.telemetry, s.health)
+	}
 	at.BootID = s.bootID
-	s.ledger.EndScan(s.source.Name(), at, err == nil)
-	s.keep()
-	s.telemetry.ledger(ctx, s.ledger)
-	s.telemetry.window(ctx, s.window)
-	s.telemetry.outbox(ctx, s.outbox.State(), at.Wall)
-	s.offerLevels(ctx, md)
+	s.ledger.EndScan(src.Name(), at, err == nil)
 }
 
 // keep leaves what was closed, and what the ledger then knows, to the keeper.

@@ -19,7 +19,7 @@ import (
 // be measured; the function is not safe for concurrent use.
 func NewScrape(set receiver.Settings, cfg component.Config) (func(context.Context) pmetric.Metrics, error) {
 	conf := cfg.(*Config)
-	src, err := newHostSource(set, conf, systemClock())
+	sources, err := openSources(set, conf, systemClock, systemClock())
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func NewScrape(set receiver.Settings, cfg component.Config) (func(context.Contex
 		Interval: conf.CollectionInterval, Period: conf.Period, Periods: conf.Window.Periods, MaxBytes: conf.Window.MaxBytes,
 	})
 	s := &sampler{
-		cfg: conf, clock: systemClock, source: src, window: win,
+		cfg: conf, clock: systemClock, sources: sources, window: win,
 		ledger: ledger.New(ledger.Settings{Interval: conf.CollectionInterval, NewID: uuid.New, Sampled: win.Add}),
 		outbox: outbox.New(outbox.Settings{MaxBytes: conf.Outbox.MaxBytes}), levels: make(chan levelBatch, 1),
 		telemetry: t, health: health.New(set.Logger, nil),

@@ -5,6 +5,7 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/vmusage/otelcol-vmusage/internal/health"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
 )
 
@@ -17,6 +18,12 @@ type source interface {
 	// same. What it visits is valid until the next Sample.
 	Sample(ctx context.Context, at reading.Instant, visit func(sampled)) error
 	Close() error
+}
+
+// A teller is a source that has more to tell than the error of a sample. Tell is
+// called after each Sample.
+type teller interface {
+	Tell(ctx context.Context, t *telemetry, h *health.Reporter)
 }
 
 // sampled is one instance in one sample.

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/gpu"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/ledger"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/metadata"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/outbox"
@@ -94,4 +95,37 @@ func (t *telemetry) outbox(ctx context.Context, s outbox.State, now int64) {
 		age = max(time.Duration(now-s.Oldest).Seconds(), 0)
 	}
 	t.builder.ReceiverVMUsageOutboxOldestAge.Record(ctx, age)
+}
+
+// gpus tells of the GPUs of a sample, and adds what went wrong since before.
+func (t *telemetry) gpus(ctx context.Context, s *gpu.Snapshot, now, before *gpu.Counts) {
+	var states [gpu.Absent]int64
+	for i := range s.GPUs {
+		states[s.GPUs[i].State]++
+	}
+	for _, state := range [...]gpu.State{gpu.Ready, gpu.Hung, gpu.Lost} {
+		t.builder.ReceiverVMUsageGpuDevices.Record(ctx, states[state], with("state", state.String()))
+	}
+	for f, n := range now.Failures {
+		if d := n - before.Failures[f]; d > 0 {
+			t.builder.ReceiverVMUsageGpuCallFailures.Add(ctx, d, metric.WithAttributeSet(attribute.NewSet(
+				attribute.String("function", f.Func), attribute.String("code", f.Code.String()))))
+		}
+	}
+	for _, g := range [...]struct {
+		reason      string
+		now, before int64
+	}{
+		{"value", now.Garbage.Value, before.Garbage.Value},
+		{"zero", now.Garbage.Zero, before.Garbage.Zero},
+		{"stale", now.Garbage.Stale, before.Garbage.Stale},
+		{"future", now.Garbage.Future, before.Garbage.Future},
+	} {
+		if d := g.now - g.before; d > 0 {
+			t.builder.ReceiverVMUsageGpuSamplesIgnored.Add(ctx, d, with("reason", g.reason))
+		}
+	}
+	t.builder.ReceiverVMUsageGpuTimeouts.Add(ctx, now.Timeouts-before.Timeouts)
+	t.builder.ReceiverVMUsageGpuCallsGivenUp.Add(ctx, now.Abandons-before.Abandons)
+	t.builder.ReceiverVMUsageGpuInitializations.Add(ctx, now.Reopens-before.Reopens)
 }

@@ -17,11 +17,12 @@ type driver interface {
 
 // An Identity is what does not change of a GPU or MIG instance while it is there.
 type Identity struct {
-	UUID   string // GPU-... or MIG-...
-	Model  string // NVIDIA H100 80GB HBM3
-	Index  int    // of the GPU; of a MIG instance, within its GPU
-	Parent string // UUID of the GPU whose MIG instance it is
-	MIG    bool   // a GPU that is divided: its instances are what is allotted
+	UUID        string // GPU-... or MIG-...
+	Model       string // NVIDIA H100 80GB HBM3
+	Index       int    // of the GPU; of a MIG instance, within its GPU
+	Parent      string // UUID of the GPU whose MIG instance it is
+	ParentIndex int    // and its index
+	MIG         bool   // a GPU that is divided: its instances are what is allotted
 }
 
 // device is one GPU or MIG instance. One goroutine at a time calls it. What it

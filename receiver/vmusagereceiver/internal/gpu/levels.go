@@ -13,8 +13,10 @@ type Levels struct {
 	Energy                    Value // mJ since the driver was loaded
 	Power                     Value // mW
 	Temperature               Value // degrees Celsius
-	ECCCorrected, ECCUncorr   Value // over the lifetime of the GPU
-	RetiredCorr, RetiredUncor Value // pages or rows
+	ECCCorrected              Value // over the lifetime of the GPU
+	ECCUncorrected            Value
+	RetiredCorrected          Value // pages or rows
+	RetiredUncorrected        Value
 	Xids                      Value // errors that the driver reported since this process watches
 	SMClock, MemoryClock      Value // MHz
 	PCIeTransmit, PCIeReceive Value // bytes, cumulative; the driver wraps it
@@ -69,12 +71,12 @@ func (w *worker) levels(u *unit, l *Levels) error {
 		}},
 		{wants.Errors, callECC, func() error {
 			c, n, err := u.dev.ECC()
-			l.ECCCorrected, l.ECCUncorr = value(c, err), value(n, err)
+			l.ECCCorrected, l.ECCUncorrected = value(c, err), value(n, err)
 			return err
 		}},
 		{wants.Errors, callRetired, func() error {
 			c, n, err := u.dev.Retired()
-			l.RetiredCorr, l.RetiredUncor = value(c, err), value(n, err)
+			l.RetiredCorrected, l.RetiredUncorrected = value(c, err), value(n, err)
 			return err
 		}},
 		{wants.Errors, callXid, func() error {

@@ -66,7 +66,7 @@ func identify(d driver, i int) (f found, err error) {
 		if err != nil {
 			return f, err
 		}
-		id.Index, id.Parent, id.MIG = n, f.id.UUID, false
+		id.Index, id.Parent, id.ParentIndex, id.MIG = n, f.id.UUID, i, false
 		f.instances = append(f.instances, found{id: id, dev: dev})
 	}
 	return f, nil

@@ -107,7 +107,13 @@ func (m *Meter) watch() error {
 		lost := m.lost
 		m.lost = nil
 		m.mu.Unlock()
-		if code := codeOf(lost); code.driverGone() || code.gpuGone() && m.revive() {
+		switch code := codeOf(lost); {
+		case code.driverGone():
+			return m.fail(lost)
+		case code.gpuGone() && m.revive():
+			if !m.sleep(m.cfg.Timeout) { // so that the other GPUs answer the sample at hand
+				return nil
+			}
 			return m.fail(lost)
 		}
 	}

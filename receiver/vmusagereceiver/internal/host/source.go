@@ -72,6 +72,9 @@ func New(cfg Config) (*Source, error) {
 	return s, nil
 }
 
+// BootID is the boot of the machine that the source meters.
+func (s *Source) BootID() string { return s.bootID }
+
 // Close closes what is kept open. A file system that hangs keeps its goroutine
 // until the kernel lets it go. Nothing is sampled after it.
 func (s *Source) Close() error {

@@ -8,6 +8,794 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 )
 
+// HwEnergyMetricAttributeKey specifies the key of an attribute for the hw.energy metric.
+type HwEnergyMetricAttributeKey string
+
+const (
+	HwEnergyMetricAttributeKeyHwID     HwEnergyMetricAttributeKey = "hw.id"
+	HwEnergyMetricAttributeKeyHwType   HwEnergyMetricAttributeKey = "hw.type"
+	HwEnergyMetricAttributeKeyHwName   HwEnergyMetricAttributeKey = "hw.name"
+	HwEnergyMetricAttributeKeyHwModel  HwEnergyMetricAttributeKey = "hw.model"
+	HwEnergyMetricAttributeKeyHwParent HwEnergyMetricAttributeKey = "hw.parent"
+)
+
+// HwEnergyMetricConfig provides config for the hw.energy metric.
+type HwEnergyMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                       `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []HwEnergyMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *HwEnergyMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *HwEnergyMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case HwEnergyMetricAttributeKeyHwID, HwEnergyMetricAttributeKeyHwType, HwEnergyMetricAttributeKeyHwName, HwEnergyMetricAttributeKeyHwModel, HwEnergyMetricAttributeKeyHwParent:
+		default:
+			return fmt.Errorf("metric hw.energy doesn't have an attribute %v, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// HwErrorsMetricAttributeKey specifies the key of an attribute for the hw.errors metric.
+type HwErrorsMetricAttributeKey string
+
+const (
+	HwErrorsMetricAttributeKeyHwID      HwErrorsMetricAttributeKey = "hw.id"
+	HwErrorsMetricAttributeKeyHwType    HwErrorsMetricAttributeKey = "hw.type"
+	HwErrorsMetricAttributeKeyHwName    HwErrorsMetricAttributeKey = "hw.name"
+	HwErrorsMetricAttributeKeyHwModel   HwErrorsMetricAttributeKey = "hw.model"
+	HwErrorsMetricAttributeKeyHwParent  HwErrorsMetricAttributeKey = "hw.parent"
+	HwErrorsMetricAttributeKeyErrorType HwErrorsMetricAttributeKey = "error.type"
+)
+
+// HwErrorsMetricConfig provides config for the hw.errors metric.
+type HwErrorsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                       `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []HwErrorsMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *HwErrorsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *HwErrorsMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case HwErrorsMetricAttributeKeyHwID, HwErrorsMetricAttributeKeyHwType, HwErrorsMetricAttributeKeyHwName, HwErrorsMetricAttributeKeyHwModel, HwErrorsMetricAttributeKeyHwParent, HwErrorsMetricAttributeKeyErrorType:
+		default:
+			return fmt.Errorf("metric hw.errors doesn't have an attribute %v, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, error.type]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// HwGpuClockFrequencyMetricAttributeKey specifies the key of an attribute for the hw.gpu.clock.frequency metric.
+type HwGpuClockFrequencyMetricAttributeKey string
+
+const (
+	HwGpuClockFrequencyMetricAttributeKeyHwID       HwGpuClockFrequencyMetricAttributeKey = "hw.id"
+	HwGpuClockFrequencyMetricAttributeKeyHwType     HwGpuClockFrequencyMetricAttributeKey = "hw.type"
+	HwGpuClockFrequencyMetricAttributeKeyHwName     HwGpuClockFrequencyMetricAttributeKey = "hw.name"
+	HwGpuClockFrequencyMetricAttributeKeyHwModel    HwGpuClockFrequencyMetricAttributeKey = "hw.model"
+	HwGpuClockFrequencyMetricAttributeKeyHwParent   HwGpuClockFrequencyMetricAttributeKey = "hw.parent"
+	HwGpuClockFrequencyMetricAttributeKeyHwGpuClock HwGpuClockFrequencyMetricAttributeKey = "hw.gpu.clock"
+)
+
+// HwGpuClockFrequencyMetricConfig provides config for the hw.gpu.clock.frequency metric.
+type HwGpuClockFrequencyMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                  `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []HwGpuClockFrequencyMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *HwGpuClockFrequencyMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *HwGpuClockFrequencyMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case HwGpuClockFrequencyMetricAttributeKeyHwID, HwGpuClockFrequencyMetricAttributeKeyHwType, HwGpuClockFrequencyMetricAttributeKeyHwName, HwGpuClockFrequencyMetricAttributeKeyHwModel, HwGpuClockFrequencyMetricAttributeKeyHwParent, HwGpuClockFrequencyMetricAttributeKeyHwGpuClock:
+		default:
+			return fmt.Errorf("metric hw.gpu.clock.frequency doesn't have an attribute %v, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, hw.gpu.clock]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// HwGpuIoMetricAttributeKey specifies the key of an attribute for the hw.gpu.io metric.
+type HwGpuIoMetricAttributeKey string
+
+const (
+	HwGpuIoMetricAttributeKeyHwID               HwGpuIoMetricAttributeKey = "hw.id"
+	HwGpuIoMetricAttributeKeyHwType             HwGpuIoMetricAttributeKey = "hw.type"
+	HwGpuIoMetricAttributeKeyHwName             HwGpuIoMetricAttributeKey = "hw.name"
+	HwGpuIoMetricAttributeKeyHwModel            HwGpuIoMetricAttributeKey = "hw.model"
+	HwGpuIoMetricAttributeKeyHwParent           HwGpuIoMetricAttributeKey = "hw.parent"
+	HwGpuIoMetricAttributeKeyNetworkIoDirection HwGpuIoMetricAttributeKey = "network.io.direction"
+)
+
+// HwGpuIoMetricConfig provides config for the hw.gpu.io metric.
+type HwGpuIoMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                      `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []HwGpuIoMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *HwGpuIoMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *HwGpuIoMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case HwGpuIoMetricAttributeKeyHwID, HwGpuIoMetricAttributeKeyHwType, HwGpuIoMetricAttributeKeyHwName, HwGpuIoMetricAttributeKeyHwModel, HwGpuIoMetricAttributeKeyHwParent, HwGpuIoMetricAttributeKeyNetworkIoDirection:
+		default:
+			return fmt.Errorf("metric hw.gpu.io doesn't have an attribute %v, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, network.io.direction]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// HwGpuMemoryLimitMetricAttributeKey specifies the key of an attribute for the hw.gpu.memory.limit metric.
+type HwGpuMemoryLimitMetricAttributeKey string
+
+const (
+	HwGpuMemoryLimitMetricAttributeKeyHwID     HwGpuMemoryLimitMetricAttributeKey = "hw.id"
+	HwGpuMemoryLimitMetricAttributeKeyHwType   HwGpuMemoryLimitMetricAttributeKey = "hw.type"
+	HwGpuMemoryLimitMetricAttributeKeyHwName   HwGpuMemoryLimitMetricAttributeKey = "hw.name"
+	HwGpuMemoryLimitMetricAttributeKeyHwModel  HwGpuMemoryLimitMetricAttributeKey = "hw.model"
+	HwGpuMemoryLimitMetricAttributeKeyHwParent HwGpuMemoryLimitMetricAttributeKey = "hw.parent"
+)
+
+// HwGpuMemoryLimitMetricConfig provides config for the hw.gpu.memory.limit metric.
+type HwGpuMemoryLimitMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                               `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []HwGpuMemoryLimitMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *HwGpuMemoryLimitMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *HwGpuMemoryLimitMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case HwGpuMemoryLimitMetricAttributeKeyHwID, HwGpuMemoryLimitMetricAttributeKeyHwType, HwGpuMemoryLimitMetricAttributeKeyHwName, HwGpuMemoryLimitMetricAttributeKeyHwModel, HwGpuMemoryLimitMetricAttributeKeyHwParent:
+		default:
+			return fmt.Errorf("metric hw.gpu.memory.limit doesn't have an attribute %v, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// HwGpuMemoryUsageMetricAttributeKey specifies the key of an attribute for the hw.gpu.memory.usage metric.
+type HwGpuMemoryUsageMetricAttributeKey string
+
+const (
+	HwGpuMemoryUsageMetricAttributeKeyHwID     HwGpuMemoryUsageMetricAttributeKey = "hw.id"
+	HwGpuMemoryUsageMetricAttributeKeyHwType   HwGpuMemoryUsageMetricAttributeKey = "hw.type"
+	HwGpuMemoryUsageMetricAttributeKeyHwName   HwGpuMemoryUsageMetricAttributeKey = "hw.name"
+	HwGpuMemoryUsageMetricAttributeKeyHwModel  HwGpuMemoryUsageMetricAttributeKey = "hw.model"
+	HwGpuMemoryUsageMetricAttributeKeyHwParent HwGpuMemoryUsageMetricAttributeKey = "hw.parent"
+)
+
+// HwGpuMemoryUsageMetricConfig provides config for the hw.gpu.memory.usage metric.
+type HwGpuMemoryUsageMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                               `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []HwGpuMemoryUsageMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *HwGpuMemoryUsageMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *HwGpuMemoryUsageMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case HwGpuMemoryUsageMetricAttributeKeyHwID, HwGpuMemoryUsageMetricAttributeKeyHwType, HwGpuMemoryUsageMetricAttributeKeyHwName, HwGpuMemoryUsageMetricAttributeKeyHwModel, HwGpuMemoryUsageMetricAttributeKeyHwParent:
+		default:
+			return fmt.Errorf("metric hw.gpu.memory.usage doesn't have an attribute %v, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// HwGpuMemoryUtilizationMetricAttributeKey specifies the key of an attribute for the hw.gpu.memory.utilization metric.
+type HwGpuMemoryUtilizationMetricAttributeKey string
+
+const (
+	HwGpuMemoryUtilizationMetricAttributeKeyHwID     HwGpuMemoryUtilizationMetricAttributeKey = "hw.id"
+	HwGpuMemoryUtilizationMetricAttributeKeyHwType   HwGpuMemoryUtilizationMetricAttributeKey = "hw.type"
+	HwGpuMemoryUtilizationMetricAttributeKeyHwName   HwGpuMemoryUtilizationMetricAttributeKey = "hw.name"
+	HwGpuMemoryUtilizationMetricAttributeKeyHwModel  HwGpuMemoryUtilizationMetricAttributeKey = "hw.model"
+	HwGpuMemoryUtilizationMetricAttributeKeyHwParent HwGpuMemoryUtilizationMetricAttributeKey = "hw.parent"
+)
+
+// HwGpuMemoryUtilizationMetricConfig provides config for the hw.gpu.memory.utilization metric.
+type HwGpuMemoryUtilizationMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                     `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []HwGpuMemoryUtilizationMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *HwGpuMemoryUtilizationMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *HwGpuMemoryUtilizationMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case HwGpuMemoryUtilizationMetricAttributeKeyHwID, HwGpuMemoryUtilizationMetricAttributeKeyHwType, HwGpuMemoryUtilizationMetricAttributeKeyHwName, HwGpuMemoryUtilizationMetricAttributeKeyHwModel, HwGpuMemoryUtilizationMetricAttributeKeyHwParent:
+		default:
+			return fmt.Errorf("metric hw.gpu.memory.utilization doesn't have an attribute %v, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// HwGpuNvlinkIoMetricAttributeKey specifies the key of an attribute for the hw.gpu.nvlink.io metric.
+type HwGpuNvlinkIoMetricAttributeKey string
+
+const (
+	HwGpuNvlinkIoMetricAttributeKeyHwID               HwGpuNvlinkIoMetricAttributeKey = "hw.id"
+	HwGpuNvlinkIoMetricAttributeKeyHwType             HwGpuNvlinkIoMetricAttributeKey = "hw.type"
+	HwGpuNvlinkIoMetricAttributeKeyHwName             HwGpuNvlinkIoMetricAttributeKey = "hw.name"
+	HwGpuNvlinkIoMetricAttributeKeyHwModel            HwGpuNvlinkIoMetricAttributeKey = "hw.model"
+	HwGpuNvlinkIoMetricAttributeKeyHwParent           HwGpuNvlinkIoMetricAttributeKey = "hw.parent"
+	HwGpuNvlinkIoMetricAttributeKeyNetworkIoDirection HwGpuNvlinkIoMetricAttributeKey = "network.io.direction"
+)
+
+// HwGpuNvlinkIoMetricConfig provides config for the hw.gpu.nvlink.io metric.
+type HwGpuNvlinkIoMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                            `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []HwGpuNvlinkIoMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *HwGpuNvlinkIoMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *HwGpuNvlinkIoMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case HwGpuNvlinkIoMetricAttributeKeyHwID, HwGpuNvlinkIoMetricAttributeKeyHwType, HwGpuNvlinkIoMetricAttributeKeyHwName, HwGpuNvlinkIoMetricAttributeKeyHwModel, HwGpuNvlinkIoMetricAttributeKeyHwParent, HwGpuNvlinkIoMetricAttributeKeyNetworkIoDirection:
+		default:
+			return fmt.Errorf("metric hw.gpu.nvlink.io doesn't have an attribute %v, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, network.io.direction]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// HwGpuProcessMemoryUsageMetricAttributeKey specifies the key of an attribute for the hw.gpu.process.memory.usage metric.
+type HwGpuProcessMemoryUsageMetricAttributeKey string
+
+const (
+	HwGpuProcessMemoryUsageMetricAttributeKeyHwID       HwGpuProcessMemoryUsageMetricAttributeKey = "hw.id"
+	HwGpuProcessMemoryUsageMetricAttributeKeyHwType     HwGpuProcessMemoryUsageMetricAttributeKey = "hw.type"
+	HwGpuProcessMemoryUsageMetricAttributeKeyHwName     HwGpuProcessMemoryUsageMetricAttributeKey = "hw.name"
+	HwGpuProcessMemoryUsageMetricAttributeKeyHwModel    HwGpuProcessMemoryUsageMetricAttributeKey = "hw.model"
+	HwGpuProcessMemoryUsageMetricAttributeKeyHwParent   HwGpuProcessMemoryUsageMetricAttributeKey = "hw.parent"
+	HwGpuProcessMemoryUsageMetricAttributeKeyProcessPid HwGpuProcessMemoryUsageMetricAttributeKey = "process.pid"
+)
+
+// HwGpuProcessMemoryUsageMetricConfig provides config for the hw.gpu.process.memory.usage metric.
+type HwGpuProcessMemoryUsageMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                      `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []HwGpuProcessMemoryUsageMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *HwGpuProcessMemoryUsageMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *HwGpuProcessMemoryUsageMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case HwGpuProcessMemoryUsageMetricAttributeKeyHwID, HwGpuProcessMemoryUsageMetricAttributeKeyHwType, HwGpuProcessMemoryUsageMetricAttributeKeyHwName, HwGpuProcessMemoryUsageMetricAttributeKeyHwModel, HwGpuProcessMemoryUsageMetricAttributeKeyHwParent, HwGpuProcessMemoryUsageMetricAttributeKeyProcessPid:
+		default:
+			return fmt.Errorf("metric hw.gpu.process.memory.usage doesn't have an attribute %v, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, process.pid]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// HwGpuProcessUtilizationMetricAttributeKey specifies the key of an attribute for the hw.gpu.process.utilization metric.
+type HwGpuProcessUtilizationMetricAttributeKey string
+
+const (
+	HwGpuProcessUtilizationMetricAttributeKeyHwID       HwGpuProcessUtilizationMetricAttributeKey = "hw.id"
+	HwGpuProcessUtilizationMetricAttributeKeyHwType     HwGpuProcessUtilizationMetricAttributeKey = "hw.type"
+	HwGpuProcessUtilizationMetricAttributeKeyHwName     HwGpuProcessUtilizationMetricAttributeKey = "hw.name"
+	HwGpuProcessUtilizationMetricAttributeKeyHwModel    HwGpuProcessUtilizationMetricAttributeKey = "hw.model"
+	HwGpuProcessUtilizationMetricAttributeKeyHwParent   HwGpuProcessUtilizationMetricAttributeKey = "hw.parent"
+	HwGpuProcessUtilizationMetricAttributeKeyProcessPid HwGpuProcessUtilizationMetricAttributeKey = "process.pid"
+)
+
+// HwGpuProcessUtilizationMetricConfig provides config for the hw.gpu.process.utilization metric.
+type HwGpuProcessUtilizationMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                      `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []HwGpuProcessUtilizationMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *HwGpuProcessUtilizationMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *HwGpuProcessUtilizationMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case HwGpuProcessUtilizationMetricAttributeKeyHwID, HwGpuProcessUtilizationMetricAttributeKeyHwType, HwGpuProcessUtilizationMetricAttributeKeyHwName, HwGpuProcessUtilizationMetricAttributeKeyHwModel, HwGpuProcessUtilizationMetricAttributeKeyHwParent, HwGpuProcessUtilizationMetricAttributeKeyProcessPid:
+		default:
+			return fmt.Errorf("metric hw.gpu.process.utilization doesn't have an attribute %v, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, process.pid]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// HwGpuUtilizationMetricAttributeKey specifies the key of an attribute for the hw.gpu.utilization metric.
+type HwGpuUtilizationMetricAttributeKey string
+
+const (
+	HwGpuUtilizationMetricAttributeKeyHwID     HwGpuUtilizationMetricAttributeKey = "hw.id"
+	HwGpuUtilizationMetricAttributeKeyHwType   HwGpuUtilizationMetricAttributeKey = "hw.type"
+	HwGpuUtilizationMetricAttributeKeyHwName   HwGpuUtilizationMetricAttributeKey = "hw.name"
+	HwGpuUtilizationMetricAttributeKeyHwModel  HwGpuUtilizationMetricAttributeKey = "hw.model"
+	HwGpuUtilizationMetricAttributeKeyHwParent HwGpuUtilizationMetricAttributeKey = "hw.parent"
+)
+
+// HwGpuUtilizationMetricConfig provides config for the hw.gpu.utilization metric.
+type HwGpuUtilizationMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                               `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []HwGpuUtilizationMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *HwGpuUtilizationMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *HwGpuUtilizationMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case HwGpuUtilizationMetricAttributeKeyHwID, HwGpuUtilizationMetricAttributeKeyHwType, HwGpuUtilizationMetricAttributeKeyHwName, HwGpuUtilizationMetricAttributeKeyHwModel, HwGpuUtilizationMetricAttributeKeyHwParent:
+		default:
+			return fmt.Errorf("metric hw.gpu.utilization doesn't have an attribute %v, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// HwGpuVgpuMemoryUsageMetricAttributeKey specifies the key of an attribute for the hw.gpu.vgpu.memory.usage metric.
+type HwGpuVgpuMemoryUsageMetricAttributeKey string
+
+const (
+	HwGpuVgpuMemoryUsageMetricAttributeKeyHwID        HwGpuVgpuMemoryUsageMetricAttributeKey = "hw.id"
+	HwGpuVgpuMemoryUsageMetricAttributeKeyHwType      HwGpuVgpuMemoryUsageMetricAttributeKey = "hw.type"
+	HwGpuVgpuMemoryUsageMetricAttributeKeyHwName      HwGpuVgpuMemoryUsageMetricAttributeKey = "hw.name"
+	HwGpuVgpuMemoryUsageMetricAttributeKeyHwModel     HwGpuVgpuMemoryUsageMetricAttributeKey = "hw.model"
+	HwGpuVgpuMemoryUsageMetricAttributeKeyHwParent    HwGpuVgpuMemoryUsageMetricAttributeKey = "hw.parent"
+	HwGpuVgpuMemoryUsageMetricAttributeKeyHwGpuVgpuID HwGpuVgpuMemoryUsageMetricAttributeKey = "hw.gpu.vgpu.id"
+)
+
+// HwGpuVgpuMemoryUsageMetricConfig provides config for the hw.gpu.vgpu.memory.usage metric.
+type HwGpuVgpuMemoryUsageMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                   `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []HwGpuVgpuMemoryUsageMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *HwGpuVgpuMemoryUsageMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *HwGpuVgpuMemoryUsageMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case HwGpuVgpuMemoryUsageMetricAttributeKeyHwID, HwGpuVgpuMemoryUsageMetricAttributeKeyHwType, HwGpuVgpuMemoryUsageMetricAttributeKeyHwName, HwGpuVgpuMemoryUsageMetricAttributeKeyHwModel, HwGpuVgpuMemoryUsageMetricAttributeKeyHwParent, HwGpuVgpuMemoryUsageMetricAttributeKeyHwGpuVgpuID:
+		default:
+			return fmt.Errorf("metric hw.gpu.vgpu.memory.usage doesn't have an attribute %v, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, hw.gpu.vgpu.id]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// HwGpuVgpuUtilizationMetricAttributeKey specifies the key of an attribute for the hw.gpu.vgpu.utilization metric.
+type HwGpuVgpuUtilizationMetricAttributeKey string
+
+const (
+	HwGpuVgpuUtilizationMetricAttributeKeyHwID        HwGpuVgpuUtilizationMetricAttributeKey = "hw.id"
+	HwGpuVgpuUtilizationMetricAttributeKeyHwType      HwGpuVgpuUtilizationMetricAttributeKey = "hw.type"
+	HwGpuVgpuUtilizationMetricAttributeKeyHwName      HwGpuVgpuUtilizationMetricAttributeKey = "hw.name"
+	HwGpuVgpuUtilizationMetricAttributeKeyHwModel     HwGpuVgpuUtilizationMetricAttributeKey = "hw.model"
+	HwGpuVgpuUtilizationMetricAttributeKeyHwParent    HwGpuVgpuUtilizationMetricAttributeKey = "hw.parent"
+	HwGpuVgpuUtilizationMetricAttributeKeyHwGpuVgpuID HwGpuVgpuUtilizationMetricAttributeKey = "hw.gpu.vgpu.id"
+)
+
+// HwGpuVgpuUtilizationMetricConfig provides config for the hw.gpu.vgpu.utilization metric.
+type HwGpuVgpuUtilizationMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                   `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []HwGpuVgpuUtilizationMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *HwGpuVgpuUtilizationMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *HwGpuVgpuUtilizationMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case HwGpuVgpuUtilizationMetricAttributeKeyHwID, HwGpuVgpuUtilizationMetricAttributeKeyHwType, HwGpuVgpuUtilizationMetricAttributeKeyHwName, HwGpuVgpuUtilizationMetricAttributeKeyHwModel, HwGpuVgpuUtilizationMetricAttributeKeyHwParent, HwGpuVgpuUtilizationMetricAttributeKeyHwGpuVgpuID:
+		default:
+			return fmt.Errorf("metric hw.gpu.vgpu.utilization doesn't have an attribute %v, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, hw.gpu.vgpu.id]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// HwPowerMetricAttributeKey specifies the key of an attribute for the hw.power metric.
+type HwPowerMetricAttributeKey string
+
+const (
+	HwPowerMetricAttributeKeyHwID     HwPowerMetricAttributeKey = "hw.id"
+	HwPowerMetricAttributeKeyHwType   HwPowerMetricAttributeKey = "hw.type"
+	HwPowerMetricAttributeKeyHwName   HwPowerMetricAttributeKey = "hw.name"
+	HwPowerMetricAttributeKeyHwModel  HwPowerMetricAttributeKey = "hw.model"
+	HwPowerMetricAttributeKeyHwParent HwPowerMetricAttributeKey = "hw.parent"
+)
+
+// HwPowerMetricConfig provides config for the hw.power metric.
+type HwPowerMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                      `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []HwPowerMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *HwPowerMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *HwPowerMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case HwPowerMetricAttributeKeyHwID, HwPowerMetricAttributeKeyHwType, HwPowerMetricAttributeKeyHwName, HwPowerMetricAttributeKeyHwModel, HwPowerMetricAttributeKeyHwParent:
+		default:
+			return fmt.Errorf("metric hw.power doesn't have an attribute %v, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// HwTemperatureMetricAttributeKey specifies the key of an attribute for the hw.temperature metric.
+type HwTemperatureMetricAttributeKey string
+
+const (
+	HwTemperatureMetricAttributeKeyHwID     HwTemperatureMetricAttributeKey = "hw.id"
+	HwTemperatureMetricAttributeKeyHwType   HwTemperatureMetricAttributeKey = "hw.type"
+	HwTemperatureMetricAttributeKeyHwName   HwTemperatureMetricAttributeKey = "hw.name"
+	HwTemperatureMetricAttributeKeyHwModel  HwTemperatureMetricAttributeKey = "hw.model"
+	HwTemperatureMetricAttributeKeyHwParent HwTemperatureMetricAttributeKey = "hw.parent"
+)
+
+// HwTemperatureMetricConfig provides config for the hw.temperature metric.
+type HwTemperatureMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                            `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []HwTemperatureMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *HwTemperatureMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *HwTemperatureMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case HwTemperatureMetricAttributeKeyHwID, HwTemperatureMetricAttributeKeyHwType, HwTemperatureMetricAttributeKeyHwName, HwTemperatureMetricAttributeKeyHwModel, HwTemperatureMetricAttributeKeyHwParent:
+		default:
+			return fmt.Errorf("metric hw.temperature doesn't have an attribute %v, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // VMCPULoadAverage15mMetricConfig provides config for the vm.cpu.load_average.15m metric.
 type VMCPULoadAverage15mMetricConfig struct {
 	Enabled          bool `mapstructure:"enabled"`
@@ -839,6 +1627,21 @@ func (ms *VMWindowUtilizationMetricConfig) Validate() error {
 
 // MetricsConfig provides config for vm_usage metrics.
 type MetricsConfig struct {
+	HwEnergy                HwEnergyMetricConfig                `mapstructure:"hw.energy"`
+	HwErrors                HwErrorsMetricConfig                `mapstructure:"hw.errors"`
+	HwGpuClockFrequency     HwGpuClockFrequencyMetricConfig     `mapstructure:"hw.gpu.clock.frequency"`
+	HwGpuIo                 HwGpuIoMetricConfig                 `mapstructure:"hw.gpu.io"`
+	HwGpuMemoryLimit        HwGpuMemoryLimitMetricConfig        `mapstructure:"hw.gpu.memory.limit"`
+	HwGpuMemoryUsage        HwGpuMemoryUsageMetricConfig        `mapstructure:"hw.gpu.memory.usage"`
+	HwGpuMemoryUtilization  HwGpuMemoryUtilizationMetricConfig  `mapstructure:"hw.gpu.memory.utilization"`
+	HwGpuNvlinkIo           HwGpuNvlinkIoMetricConfig           `mapstructure:"hw.gpu.nvlink.io"`
+	HwGpuProcessMemoryUsage HwGpuProcessMemoryUsageMetricConfig `mapstructure:"hw.gpu.process.memory.usage"`
+	HwGpuProcessUtilization HwGpuProcessUtilizationMetricConfig `mapstructure:"hw.gpu.process.utilization"`
+	HwGpuUtilization        HwGpuUtilizationMetricConfig        `mapstructure:"hw.gpu.utilization"`
+	HwGpuVgpuMemoryUsage    HwGpuVgpuMemoryUsageMetricConfig    `mapstructure:"hw.gpu.vgpu.memory.usage"`
+	HwGpuVgpuUtilization    HwGpuVgpuUtilizationMetricConfig    `mapstructure:"hw.gpu.vgpu.utilization"`
+	HwPower                 HwPowerMetricConfig                 `mapstructure:"hw.power"`
+	HwTemperature           HwTemperatureMetricConfig           `mapstructure:"hw.temperature"`
 	VMCPULoadAverage15m     VMCPULoadAverage15mMetricConfig     `mapstructure:"vm.cpu.load_average.15m"`
 	VMCPULoadAverage1m      VMCPULoadAverage1mMetricConfig      `mapstructure:"vm.cpu.load_average.1m"`
 	VMCPULoadAverage5m      VMCPULoadAverage5mMetricConfig      `mapstructure:"vm.cpu.load_average.5m"`
@@ -867,6 +1670,81 @@ type MetricsConfig struct {
 
 func DefaultMetricsConfig() MetricsConfig {
 	return MetricsConfig{
+		HwEnergy: HwEnergyMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []HwEnergyMetricAttributeKey{HwEnergyMetricAttributeKeyHwID, HwEnergyMetricAttributeKeyHwType, HwEnergyMetricAttributeKeyHwName, HwEnergyMetricAttributeKeyHwModel, HwEnergyMetricAttributeKeyHwParent},
+		},
+		HwErrors: HwErrorsMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []HwErrorsMetricAttributeKey{HwErrorsMetricAttributeKeyHwID, HwErrorsMetricAttributeKeyHwType, HwErrorsMetricAttributeKeyHwName, HwErrorsMetricAttributeKeyHwModel, HwErrorsMetricAttributeKeyHwParent, HwErrorsMetricAttributeKeyErrorType},
+		},
+		HwGpuClockFrequency: HwGpuClockFrequencyMetricConfig{
+			Enabled:             false,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []HwGpuClockFrequencyMetricAttributeKey{HwGpuClockFrequencyMetricAttributeKeyHwID, HwGpuClockFrequencyMetricAttributeKeyHwType, HwGpuClockFrequencyMetricAttributeKeyHwName, HwGpuClockFrequencyMetricAttributeKeyHwModel, HwGpuClockFrequencyMetricAttributeKeyHwParent, HwGpuClockFrequencyMetricAttributeKeyHwGpuClock},
+		},
+		HwGpuIo: HwGpuIoMetricConfig{
+			Enabled:             false,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []HwGpuIoMetricAttributeKey{HwGpuIoMetricAttributeKeyHwID, HwGpuIoMetricAttributeKeyHwType, HwGpuIoMetricAttributeKeyHwName, HwGpuIoMetricAttributeKeyHwModel, HwGpuIoMetricAttributeKeyHwParent, HwGpuIoMetricAttributeKeyNetworkIoDirection},
+		},
+		HwGpuMemoryLimit: HwGpuMemoryLimitMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []HwGpuMemoryLimitMetricAttributeKey{HwGpuMemoryLimitMetricAttributeKeyHwID, HwGpuMemoryLimitMetricAttributeKeyHwType, HwGpuMemoryLimitMetricAttributeKeyHwName, HwGpuMemoryLimitMetricAttributeKeyHwModel, HwGpuMemoryLimitMetricAttributeKeyHwParent},
+		},
+		HwGpuMemoryUsage: HwGpuMemoryUsageMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []HwGpuMemoryUsageMetricAttributeKey{HwGpuMemoryUsageMetricAttributeKeyHwID, HwGpuMemoryUsageMetricAttributeKeyHwType, HwGpuMemoryUsageMetricAttributeKeyHwName, HwGpuMemoryUsageMetricAttributeKeyHwModel, HwGpuMemoryUsageMetricAttributeKeyHwParent},
+		},
+		HwGpuMemoryUtilization: HwGpuMemoryUtilizationMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []HwGpuMemoryUtilizationMetricAttributeKey{HwGpuMemoryUtilizationMetricAttributeKeyHwID, HwGpuMemoryUtilizationMetricAttributeKeyHwType, HwGpuMemoryUtilizationMetricAttributeKeyHwName, HwGpuMemoryUtilizationMetricAttributeKeyHwModel, HwGpuMemoryUtilizationMetricAttributeKeyHwParent},
+		},
+		HwGpuNvlinkIo: HwGpuNvlinkIoMetricConfig{
+			Enabled:             false,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []HwGpuNvlinkIoMetricAttributeKey{HwGpuNvlinkIoMetricAttributeKeyHwID, HwGpuNvlinkIoMetricAttributeKeyHwType, HwGpuNvlinkIoMetricAttributeKeyHwName, HwGpuNvlinkIoMetricAttributeKeyHwModel, HwGpuNvlinkIoMetricAttributeKeyHwParent, HwGpuNvlinkIoMetricAttributeKeyNetworkIoDirection},
+		},
+		HwGpuProcessMemoryUsage: HwGpuProcessMemoryUsageMetricConfig{
+			Enabled:             false,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []HwGpuProcessMemoryUsageMetricAttributeKey{HwGpuProcessMemoryUsageMetricAttributeKeyHwID, HwGpuProcessMemoryUsageMetricAttributeKeyHwType, HwGpuProcessMemoryUsageMetricAttributeKeyHwName, HwGpuProcessMemoryUsageMetricAttributeKeyHwModel, HwGpuProcessMemoryUsageMetricAttributeKeyHwParent, HwGpuProcessMemoryUsageMetricAttributeKeyProcessPid},
+		},
+		HwGpuProcessUtilization: HwGpuProcessUtilizationMetricConfig{
+			Enabled:             false,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []HwGpuProcessUtilizationMetricAttributeKey{HwGpuProcessUtilizationMetricAttributeKeyHwID, HwGpuProcessUtilizationMetricAttributeKeyHwType, HwGpuProcessUtilizationMetricAttributeKeyHwName, HwGpuProcessUtilizationMetricAttributeKeyHwModel, HwGpuProcessUtilizationMetricAttributeKeyHwParent, HwGpuProcessUtilizationMetricAttributeKeyProcessPid},
+		},
+		HwGpuUtilization: HwGpuUtilizationMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []HwGpuUtilizationMetricAttributeKey{HwGpuUtilizationMetricAttributeKeyHwID, HwGpuUtilizationMetricAttributeKeyHwType, HwGpuUtilizationMetricAttributeKeyHwName, HwGpuUtilizationMetricAttributeKeyHwModel, HwGpuUtilizationMetricAttributeKeyHwParent},
+		},
+		HwGpuVgpuMemoryUsage: HwGpuVgpuMemoryUsageMetricConfig{
+			Enabled:             false,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []HwGpuVgpuMemoryUsageMetricAttributeKey{HwGpuVgpuMemoryUsageMetricAttributeKeyHwID, HwGpuVgpuMemoryUsageMetricAttributeKeyHwType, HwGpuVgpuMemoryUsageMetricAttributeKeyHwName, HwGpuVgpuMemoryUsageMetricAttributeKeyHwModel, HwGpuVgpuMemoryUsageMetricAttributeKeyHwParent, HwGpuVgpuMemoryUsageMetricAttributeKeyHwGpuVgpuID},
+		},
+		HwGpuVgpuUtilization: HwGpuVgpuUtilizationMetricConfig{
+			Enabled:             false,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []HwGpuVgpuUtilizationMetricAttributeKey{HwGpuVgpuUtilizationMetricAttributeKeyHwID, HwGpuVgpuUtilizationMetricAttributeKeyHwType, HwGpuVgpuUtilizationMetricAttributeKeyHwName, HwGpuVgpuUtilizationMetricAttributeKeyHwModel, HwGpuVgpuUtilizationMetricAttributeKeyHwParent, HwGpuVgpuUtilizationMetricAttributeKeyHwGpuVgpuID},
+		},
+		HwPower: HwPowerMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []HwPowerMetricAttributeKey{HwPowerMetricAttributeKeyHwID, HwPowerMetricAttributeKeyHwType, HwPowerMetricAttributeKeyHwName, HwPowerMetricAttributeKeyHwModel, HwPowerMetricAttributeKeyHwParent},
+		},
+		HwTemperature: HwTemperatureMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []HwTemperatureMetricAttributeKey{HwTemperatureMetricAttributeKeyHwID, HwTemperatureMetricAttributeKeyHwType, HwTemperatureMetricAttributeKeyHwName, HwTemperatureMetricAttributeKeyHwModel, HwTemperatureMetricAttributeKeyHwParent},
+		},
 		VMCPULoadAverage15m: VMCPULoadAverage15mMetricConfig{
 			Enabled: true,
 		},

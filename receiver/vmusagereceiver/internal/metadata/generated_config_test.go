@@ -26,6 +26,81 @@ func TestMetricsBuilderConfig(t *testing.T) {
 			name: "all_set",
 			want: MetricsBuilderConfig{
 				Metrics: MetricsConfig{
+					HwEnergy: HwEnergyMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwEnergyMetricAttributeKey{HwEnergyMetricAttributeKeyHwID, HwEnergyMetricAttributeKeyHwType, HwEnergyMetricAttributeKeyHwName, HwEnergyMetricAttributeKeyHwModel, HwEnergyMetricAttributeKeyHwParent},
+					},
+					HwErrors: HwErrorsMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwErrorsMetricAttributeKey{HwErrorsMetricAttributeKeyHwID, HwErrorsMetricAttributeKeyHwType, HwErrorsMetricAttributeKeyHwName, HwErrorsMetricAttributeKeyHwModel, HwErrorsMetricAttributeKeyHwParent, HwErrorsMetricAttributeKeyErrorType},
+					},
+					HwGpuClockFrequency: HwGpuClockFrequencyMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []HwGpuClockFrequencyMetricAttributeKey{HwGpuClockFrequencyMetricAttributeKeyHwID, HwGpuClockFrequencyMetricAttributeKeyHwType, HwGpuClockFrequencyMetricAttributeKeyHwName, HwGpuClockFrequencyMetricAttributeKeyHwModel, HwGpuClockFrequencyMetricAttributeKeyHwParent, HwGpuClockFrequencyMetricAttributeKeyHwGpuClock},
+					},
+					HwGpuIo: HwGpuIoMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwGpuIoMetricAttributeKey{HwGpuIoMetricAttributeKeyHwID, HwGpuIoMetricAttributeKeyHwType, HwGpuIoMetricAttributeKeyHwName, HwGpuIoMetricAttributeKeyHwModel, HwGpuIoMetricAttributeKeyHwParent, HwGpuIoMetricAttributeKeyNetworkIoDirection},
+					},
+					HwGpuMemoryLimit: HwGpuMemoryLimitMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwGpuMemoryLimitMetricAttributeKey{HwGpuMemoryLimitMetricAttributeKeyHwID, HwGpuMemoryLimitMetricAttributeKeyHwType, HwGpuMemoryLimitMetricAttributeKeyHwName, HwGpuMemoryLimitMetricAttributeKeyHwModel, HwGpuMemoryLimitMetricAttributeKeyHwParent},
+					},
+					HwGpuMemoryUsage: HwGpuMemoryUsageMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwGpuMemoryUsageMetricAttributeKey{HwGpuMemoryUsageMetricAttributeKeyHwID, HwGpuMemoryUsageMetricAttributeKeyHwType, HwGpuMemoryUsageMetricAttributeKeyHwName, HwGpuMemoryUsageMetricAttributeKeyHwModel, HwGpuMemoryUsageMetricAttributeKeyHwParent},
+					},
+					HwGpuMemoryUtilization: HwGpuMemoryUtilizationMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []HwGpuMemoryUtilizationMetricAttributeKey{HwGpuMemoryUtilizationMetricAttributeKeyHwID, HwGpuMemoryUtilizationMetricAttributeKeyHwType, HwGpuMemoryUtilizationMetricAttributeKeyHwName, HwGpuMemoryUtilizationMetricAttributeKeyHwModel, HwGpuMemoryUtilizationMetricAttributeKeyHwParent},
+					},
+					HwGpuNvlinkIo: HwGpuNvlinkIoMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwGpuNvlinkIoMetricAttributeKey{HwGpuNvlinkIoMetricAttributeKeyHwID, HwGpuNvlinkIoMetricAttributeKeyHwType, HwGpuNvlinkIoMetricAttributeKeyHwName, HwGpuNvlinkIoMetricAttributeKeyHwModel, HwGpuNvlinkIoMetricAttributeKeyHwParent, HwGpuNvlinkIoMetricAttributeKeyNetworkIoDirection},
+					},
+					HwGpuProcessMemoryUsage: HwGpuProcessMemoryUsageMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwGpuProcessMemoryUsageMetricAttributeKey{HwGpuProcessMemoryUsageMetricAttributeKeyHwID, HwGpuProcessMemoryUsageMetricAttributeKeyHwType, HwGpuProcessMemoryUsageMetricAttributeKeyHwName, HwGpuProcessMemoryUsageMetricAttributeKeyHwModel, HwGpuProcessMemoryUsageMetricAttributeKeyHwParent, HwGpuProcessMemoryUsageMetricAttributeKeyProcessPid},
+					},
+					HwGpuProcessUtilization: HwGpuProcessUtilizationMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []HwGpuProcessUtilizationMetricAttributeKey{HwGpuProcessUtilizationMetricAttributeKeyHwID, HwGpuProcessUtilizationMetricAttributeKeyHwType, HwGpuProcessUtilizationMetricAttributeKeyHwName, HwGpuProcessUtilizationMetricAttributeKeyHwModel, HwGpuProcessUtilizationMetricAttributeKeyHwParent, HwGpuProcessUtilizationMetricAttributeKeyProcessPid},
+					},
+					HwGpuUtilization: HwGpuUtilizationMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []HwGpuUtilizationMetricAttributeKey{HwGpuUtilizationMetricAttributeKeyHwID, HwGpuUtilizationMetricAttributeKeyHwType, HwGpuUtilizationMetricAttributeKeyHwName, HwGpuUtilizationMetricAttributeKeyHwModel, HwGpuUtilizationMetricAttributeKeyHwParent},
+					},
+					HwGpuVgpuMemoryUsage: HwGpuVgpuMemoryUsageMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwGpuVgpuMemoryUsageMetricAttributeKey{HwGpuVgpuMemoryUsageMetricAttributeKeyHwID, HwGpuVgpuMemoryUsageMetricAttributeKeyHwType, HwGpuVgpuMemoryUsageMetricAttributeKeyHwName, HwGpuVgpuMemoryUsageMetricAttributeKeyHwModel, HwGpuVgpuMemoryUsageMetricAttributeKeyHwParent, HwGpuVgpuMemoryUsageMetricAttributeKeyHwGpuVgpuID},
+					},
+					HwGpuVgpuUtilization: HwGpuVgpuUtilizationMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []HwGpuVgpuUtilizationMetricAttributeKey{HwGpuVgpuUtilizationMetricAttributeKeyHwID, HwGpuVgpuUtilizationMetricAttributeKeyHwType, HwGpuVgpuUtilizationMetricAttributeKeyHwName, HwGpuVgpuUtilizationMetricAttributeKeyHwModel, HwGpuVgpuUtilizationMetricAttributeKeyHwParent, HwGpuVgpuUtilizationMetricAttributeKeyHwGpuVgpuID},
+					},
+					HwPower: HwPowerMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []HwPowerMetricAttributeKey{HwPowerMetricAttributeKeyHwID, HwPowerMetricAttributeKeyHwType, HwPowerMetricAttributeKeyHwName, HwPowerMetricAttributeKeyHwModel, HwPowerMetricAttributeKeyHwParent},
+					},
+					HwTemperature: HwTemperatureMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []HwTemperatureMetricAttributeKey{HwTemperatureMetricAttributeKeyHwID, HwTemperatureMetricAttributeKeyHwType, HwTemperatureMetricAttributeKeyHwName, HwTemperatureMetricAttributeKeyHwModel, HwTemperatureMetricAttributeKeyHwParent},
+					},
 					VMCPULoadAverage15m: VMCPULoadAverage15mMetricConfig{
 						Enabled: true,
 					},
@@ -129,6 +204,81 @@ func TestMetricsBuilderConfig(t *testing.T) {
 			name: "none_set",
 			want: MetricsBuilderConfig{
 				Metrics: MetricsConfig{
+					HwEnergy: HwEnergyMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwEnergyMetricAttributeKey{HwEnergyMetricAttributeKeyHwID, HwEnergyMetricAttributeKeyHwType, HwEnergyMetricAttributeKeyHwName, HwEnergyMetricAttributeKeyHwModel, HwEnergyMetricAttributeKeyHwParent},
+					},
+					HwErrors: HwErrorsMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwErrorsMetricAttributeKey{HwErrorsMetricAttributeKeyHwID, HwErrorsMetricAttributeKeyHwType, HwErrorsMetricAttributeKeyHwName, HwErrorsMetricAttributeKeyHwModel, HwErrorsMetricAttributeKeyHwParent, HwErrorsMetricAttributeKeyErrorType},
+					},
+					HwGpuClockFrequency: HwGpuClockFrequencyMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []HwGpuClockFrequencyMetricAttributeKey{HwGpuClockFrequencyMetricAttributeKeyHwID, HwGpuClockFrequencyMetricAttributeKeyHwType, HwGpuClockFrequencyMetricAttributeKeyHwName, HwGpuClockFrequencyMetricAttributeKeyHwModel, HwGpuClockFrequencyMetricAttributeKeyHwParent, HwGpuClockFrequencyMetricAttributeKeyHwGpuClock},
+					},
+					HwGpuIo: HwGpuIoMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwGpuIoMetricAttributeKey{HwGpuIoMetricAttributeKeyHwID, HwGpuIoMetricAttributeKeyHwType, HwGpuIoMetricAttributeKeyHwName, HwGpuIoMetricAttributeKeyHwModel, HwGpuIoMetricAttributeKeyHwParent, HwGpuIoMetricAttributeKeyNetworkIoDirection},
+					},
+					HwGpuMemoryLimit: HwGpuMemoryLimitMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwGpuMemoryLimitMetricAttributeKey{HwGpuMemoryLimitMetricAttributeKeyHwID, HwGpuMemoryLimitMetricAttributeKeyHwType, HwGpuMemoryLimitMetricAttributeKeyHwName, HwGpuMemoryLimitMetricAttributeKeyHwModel, HwGpuMemoryLimitMetricAttributeKeyHwParent},
+					},
+					HwGpuMemoryUsage: HwGpuMemoryUsageMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwGpuMemoryUsageMetricAttributeKey{HwGpuMemoryUsageMetricAttributeKeyHwID, HwGpuMemoryUsageMetricAttributeKeyHwType, HwGpuMemoryUsageMetricAttributeKeyHwName, HwGpuMemoryUsageMetricAttributeKeyHwModel, HwGpuMemoryUsageMetricAttributeKeyHwParent},
+					},
+					HwGpuMemoryUtilization: HwGpuMemoryUtilizationMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []HwGpuMemoryUtilizationMetricAttributeKey{HwGpuMemoryUtilizationMetricAttributeKeyHwID, HwGpuMemoryUtilizationMetricAttributeKeyHwType, HwGpuMemoryUtilizationMetricAttributeKeyHwName, HwGpuMemoryUtilizationMetricAttributeKeyHwModel, HwGpuMemoryUtilizationMetricAttributeKeyHwParent},
+					},
+					HwGpuNvlinkIo: HwGpuNvlinkIoMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwGpuNvlinkIoMetricAttributeKey{HwGpuNvlinkIoMetricAttributeKeyHwID, HwGpuNvlinkIoMetricAttributeKeyHwType, HwGpuNvlinkIoMetricAttributeKeyHwName, HwGpuNvlinkIoMetricAttributeKeyHwModel, HwGpuNvlinkIoMetricAttributeKeyHwParent, HwGpuNvlinkIoMetricAttributeKeyNetworkIoDirection},
+					},
+					HwGpuProcessMemoryUsage: HwGpuProcessMemoryUsageMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwGpuProcessMemoryUsageMetricAttributeKey{HwGpuProcessMemoryUsageMetricAttributeKeyHwID, HwGpuProcessMemoryUsageMetricAttributeKeyHwType, HwGpuProcessMemoryUsageMetricAttributeKeyHwName, HwGpuProcessMemoryUsageMetricAttributeKeyHwModel, HwGpuProcessMemoryUsageMetricAttributeKeyHwParent, HwGpuProcessMemoryUsageMetricAttributeKeyProcessPid},
+					},
+					HwGpuProcessUtilization: HwGpuProcessUtilizationMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []HwGpuProcessUtilizationMetricAttributeKey{HwGpuProcessUtilizationMetricAttributeKeyHwID, HwGpuProcessUtilizationMetricAttributeKeyHwType, HwGpuProcessUtilizationMetricAttributeKeyHwName, HwGpuProcessUtilizationMetricAttributeKeyHwModel, HwGpuProcessUtilizationMetricAttributeKeyHwParent, HwGpuProcessUtilizationMetricAttributeKeyProcessPid},
+					},
+					HwGpuUtilization: HwGpuUtilizationMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []HwGpuUtilizationMetricAttributeKey{HwGpuUtilizationMetricAttributeKeyHwID, HwGpuUtilizationMetricAttributeKeyHwType, HwGpuUtilizationMetricAttributeKeyHwName, HwGpuUtilizationMetricAttributeKeyHwModel, HwGpuUtilizationMetricAttributeKeyHwParent},
+					},
+					HwGpuVgpuMemoryUsage: HwGpuVgpuMemoryUsageMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []HwGpuVgpuMemoryUsageMetricAttributeKey{HwGpuVgpuMemoryUsageMetricAttributeKeyHwID, HwGpuVgpuMemoryUsageMetricAttributeKeyHwType, HwGpuVgpuMemoryUsageMetricAttributeKeyHwName, HwGpuVgpuMemoryUsageMetricAttributeKeyHwModel, HwGpuVgpuMemoryUsageMetricAttributeKeyHwParent, HwGpuVgpuMemoryUsageMetricAttributeKeyHwGpuVgpuID},
+					},
+					HwGpuVgpuUtilization: HwGpuVgpuUtilizationMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []HwGpuVgpuUtilizationMetricAttributeKey{HwGpuVgpuUtilizationMetricAttributeKeyHwID, HwGpuVgpuUtilizationMetricAttributeKeyHwType, HwGpuVgpuUtilizationMetricAttributeKeyHwName, HwGpuVgpuUtilizationMetricAttributeKeyHwModel, HwGpuVgpuUtilizationMetricAttributeKeyHwParent, HwGpuVgpuUtilizationMetricAttributeKeyHwGpuVgpuID},
+					},
+					HwPower: HwPowerMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []HwPowerMetricAttributeKey{HwPowerMetricAttributeKeyHwID, HwPowerMetricAttributeKeyHwType, HwPowerMetricAttributeKeyHwName, HwPowerMetricAttributeKeyHwModel, HwPowerMetricAttributeKeyHwParent},
+					},
+					HwTemperature: HwTemperatureMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []HwTemperatureMetricAttributeKey{HwTemperatureMetricAttributeKeyHwID, HwTemperatureMetricAttributeKeyHwType, HwTemperatureMetricAttributeKeyHwName, HwTemperatureMetricAttributeKeyHwModel, HwTemperatureMetricAttributeKeyHwParent},
+					},
 					VMCPULoadAverage15m: VMCPULoadAverage15mMetricConfig{
 						Enabled: false,
 					},
@@ -232,10 +382,189 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(VMCPULoadAverage15mMetricConfig{}, VMCPULoadAverage1mMetricConfig{}, VMCPULoadAverage5mMetricConfig{}, VMCPULogicalCountMetricConfig{}, VMCPUTimeMetricConfig{}, VMCPUUtilizationMetricConfig{}, VMDiskIoMetricConfig{}, VMDiskOperationTimeMetricConfig{}, VMDiskOperationsMetricConfig{}, VMFilesystemUsageMetricConfig{}, VMFilesystemUtilizationMetricConfig{}, VMMemoryLimitMetricConfig{}, VMMemoryUsageMetricConfig{}, VMMemoryUtilizationMetricConfig{}, VMNetworkErrorsMetricConfig{}, VMNetworkIoMetricConfig{}, VMNetworkPacketCountMetricConfig{}, VMNetworkPacketDroppedMetricConfig{}, VMPagingUsageMetricConfig{}, VMProcessCountMetricConfig{}, VMStorageLimitMetricConfig{}, VMStorageUsageMetricConfig{}, VMUptimeMetricConfig{}, VMWindowUtilizationMetricConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(HwEnergyMetricConfig{}, HwErrorsMetricConfig{}, HwGpuClockFrequencyMetricConfig{}, HwGpuIoMetricConfig{}, HwGpuMemoryLimitMetricConfig{}, HwGpuMemoryUsageMetricConfig{}, HwGpuMemoryUtilizationMetricConfig{}, HwGpuNvlinkIoMetricConfig{}, HwGpuProcessMemoryUsageMetricConfig{}, HwGpuProcessUtilizationMetricConfig{}, HwGpuUtilizationMetricConfig{}, HwGpuVgpuMemoryUsageMetricConfig{}, HwGpuVgpuUtilizationMetricConfig{}, HwPowerMetricConfig{}, HwTemperatureMetricConfig{}, VMCPULoadAverage15mMetricConfig{}, VMCPULoadAverage1mMetricConfig{}, VMCPULoadAverage5mMetricConfig{}, VMCPULogicalCountMetricConfig{}, VMCPUTimeMetricConfig{}, VMCPUUtilizationMetricConfig{}, VMDiskIoMetricConfig{}, VMDiskOperationTimeMetricConfig{}, VMDiskOperationsMetricConfig{}, VMFilesystemUsageMetricConfig{}, VMFilesystemUtilizationMetricConfig{}, VMMemoryLimitMetricConfig{}, VMMemoryUsageMetricConfig{}, VMMemoryUtilizationMetricConfig{}, VMNetworkErrorsMetricConfig{}, VMNetworkIoMetricConfig{}, VMNetworkPacketCountMetricConfig{}, VMNetworkPacketDroppedMetricConfig{}, VMPagingUsageMetricConfig{}, VMProcessCountMetricConfig{}, VMStorageLimitMetricConfig{}, VMStorageUsageMetricConfig{}, VMUptimeMetricConfig{}, VMWindowUtilizationMetricConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
+}
+func TestHwEnergyMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().HwEnergy
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []HwEnergyMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric hw.energy doesn't have an attribute invalid, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent]")
+
+	cfg = DefaultMetricsConfig().HwEnergy
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestHwErrorsMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().HwErrors
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []HwErrorsMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric hw.errors doesn't have an attribute invalid, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, error.type]")
+
+	cfg = DefaultMetricsConfig().HwErrors
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestHwGpuClockFrequencyMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().HwGpuClockFrequency
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []HwGpuClockFrequencyMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric hw.gpu.clock.frequency doesn't have an attribute invalid, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, hw.gpu.clock]")
+
+	cfg = DefaultMetricsConfig().HwGpuClockFrequency
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestHwGpuIoMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().HwGpuIo
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []HwGpuIoMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric hw.gpu.io doesn't have an attribute invalid, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, network.io.direction]")
+
+	cfg = DefaultMetricsConfig().HwGpuIo
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestHwGpuMemoryLimitMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().HwGpuMemoryLimit
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []HwGpuMemoryLimitMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric hw.gpu.memory.limit doesn't have an attribute invalid, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent]")
+
+	cfg = DefaultMetricsConfig().HwGpuMemoryLimit
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestHwGpuMemoryUsageMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().HwGpuMemoryUsage
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []HwGpuMemoryUsageMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric hw.gpu.memory.usage doesn't have an attribute invalid, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent]")
+
+	cfg = DefaultMetricsConfig().HwGpuMemoryUsage
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestHwGpuMemoryUtilizationMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().HwGpuMemoryUtilization
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []HwGpuMemoryUtilizationMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric hw.gpu.memory.utilization doesn't have an attribute invalid, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent]")
+
+	cfg = DefaultMetricsConfig().HwGpuMemoryUtilization
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestHwGpuNvlinkIoMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().HwGpuNvlinkIo
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []HwGpuNvlinkIoMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric hw.gpu.nvlink.io doesn't have an attribute invalid, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, network.io.direction]")
+
+	cfg = DefaultMetricsConfig().HwGpuNvlinkIo
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestHwGpuProcessMemoryUsageMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().HwGpuProcessMemoryUsage
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []HwGpuProcessMemoryUsageMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric hw.gpu.process.memory.usage doesn't have an attribute invalid, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, process.pid]")
+
+	cfg = DefaultMetricsConfig().HwGpuProcessMemoryUsage
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestHwGpuProcessUtilizationMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().HwGpuProcessUtilization
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []HwGpuProcessUtilizationMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric hw.gpu.process.utilization doesn't have an attribute invalid, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, process.pid]")
+
+	cfg = DefaultMetricsConfig().HwGpuProcessUtilization
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestHwGpuUtilizationMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().HwGpuUtilization
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []HwGpuUtilizationMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric hw.gpu.utilization doesn't have an attribute invalid, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent]")
+
+	cfg = DefaultMetricsConfig().HwGpuUtilization
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestHwGpuVgpuMemoryUsageMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().HwGpuVgpuMemoryUsage
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []HwGpuVgpuMemoryUsageMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric hw.gpu.vgpu.memory.usage doesn't have an attribute invalid, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, hw.gpu.vgpu.id]")
+
+	cfg = DefaultMetricsConfig().HwGpuVgpuMemoryUsage
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestHwGpuVgpuUtilizationMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().HwGpuVgpuUtilization
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []HwGpuVgpuUtilizationMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric hw.gpu.vgpu.utilization doesn't have an attribute invalid, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent, hw.gpu.vgpu.id]")
+
+	cfg = DefaultMetricsConfig().HwGpuVgpuUtilization
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestHwPowerMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().HwPower
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []HwPowerMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric hw.power doesn't have an attribute invalid, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent]")
+
+	cfg = DefaultMetricsConfig().HwPower
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestHwTemperatureMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().HwTemperature
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []HwTemperatureMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric hw.temperature doesn't have an attribute invalid, valid attributes: [hw.id, hw.type, hw.name, hw.model, hw.parent]")
+
+	cfg = DefaultMetricsConfig().HwTemperature
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }
 
 func TestVMCPUTimeMetricsConfig_Validate(t *testing.T) {

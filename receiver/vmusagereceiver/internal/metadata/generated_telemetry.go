@@ -30,6 +30,12 @@ type TelemetryBuilder struct {
 	ReceiverVMUsageCheckpointDuration metric.Float64Histogram
 	ReceiverVMUsageCheckpointFailures metric.Int64Counter
 	ReceiverVMUsageClockSteps         metric.Int64Counter
+	ReceiverVMUsageGpuCallFailures    metric.Int64Counter
+	ReceiverVMUsageGpuCallsGivenUp    metric.Int64Counter
+	ReceiverVMUsageGpuDevices         metric.Int64Gauge
+	ReceiverVMUsageGpuInitializations metric.Int64Counter
+	ReceiverVMUsageGpuSamplesIgnored  metric.Int64Counter
+	ReceiverVMUsageGpuTimeouts        metric.Int64Counter
 	ReceiverVMUsageInstances          metric.Int64Gauge
 	ReceiverVMUsageLevelBatches       metric.Int64Counter
 	ReceiverVMUsageOffers             metric.Int64Counter
@@ -99,6 +105,42 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_vm_usage_clock_steps",
 		metric.WithDescription("Periods within which the wall clock was set. [Development]"),
 		metric.WithUnit("{period}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverVMUsageGpuCallFailures, err = builder.meter.Int64Counter(
+		"otelcol_receiver_vm_usage_gpu_call_failures",
+		metric.WithDescription("Calls of NVML that did not succeed, by function and what it returned. Those that a GPU does not support are asked once. [Development]"),
+		metric.WithUnit("{call}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverVMUsageGpuCallsGivenUp, err = builder.meter.Int64Counter(
+		"otelcol_receiver_vm_usage_gpu_calls_given_up",
+		metric.WithDescription("Calls of NVML that hung for so long that the GPU was asked anew. [Development]"),
+		metric.WithUnit("{call}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverVMUsageGpuDevices, err = builder.meter.Int64Gauge(
+		"otelcol_receiver_vm_usage_gpu_devices",
+		metric.WithDescription("GPUs and MIG instances, by state (ready, hung, lost). [Development]"),
+		metric.WithUnit("{device}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverVMUsageGpuInitializations, err = builder.meter.Int64Counter(
+		"otelcol_receiver_vm_usage_gpu_initializations",
+		metric.WithDescription("Times that NVML had to be initialized anew, since the driver or a GPU was lost. [Development]"),
+		metric.WithUnit("{initialization}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverVMUsageGpuSamplesIgnored, err = builder.meter.Int64Counter(
+		"otelcol_receiver_vm_usage_gpu_samples_ignored",
+		metric.WithDescription("Utilization samples of the driver that cannot be, by reason (value, zero, stale, future). [Development]"),
+		metric.WithUnit("{sample}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverVMUsageGpuTimeouts, err = builder.meter.Int64Counter(
+		"otelcol_receiver_vm_usage_gpu_timeouts",
+		metric.WithDescription("GPUs that did not answer within the timeout, and were left out of a sample. [Development]"),
+		metric.WithUnit("{answer}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverVMUsageInstances, err = builder.meter.Int64Gauge(

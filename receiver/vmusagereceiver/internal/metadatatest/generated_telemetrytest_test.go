@@ -23,6 +23,12 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ReceiverVMUsageCheckpointDuration.Record(context.Background(), 1)
 	tb.ReceiverVMUsageCheckpointFailures.Add(context.Background(), 1)
 	tb.ReceiverVMUsageClockSteps.Add(context.Background(), 1)
+	tb.ReceiverVMUsageGpuCallFailures.Add(context.Background(), 1)
+	tb.ReceiverVMUsageGpuCallsGivenUp.Add(context.Background(), 1)
+	tb.ReceiverVMUsageGpuDevices.Record(context.Background(), 1)
+	tb.ReceiverVMUsageGpuInitializations.Add(context.Background(), 1)
+	tb.ReceiverVMUsageGpuSamplesIgnored.Add(context.Background(), 1)
+	tb.ReceiverVMUsageGpuTimeouts.Add(context.Background(), 1)
 	tb.ReceiverVMUsageInstances.Record(context.Background(), 1)
 	tb.ReceiverVMUsageLevelBatches.Add(context.Background(), 1)
 	tb.ReceiverVMUsageOffers.Add(context.Background(), 1)
@@ -48,6 +54,24 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverVMUsageClockSteps(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVMUsageGpuCallFailures(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVMUsageGpuCallsGivenUp(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVMUsageGpuDevices(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVMUsageGpuInitializations(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVMUsageGpuSamplesIgnored(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverVMUsageGpuTimeouts(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverVMUsageInstances(t, testTel,
