@@ -40,6 +40,10 @@ test: build ## all tests, with the race detector, and the short end-to-end run o
 e2e: build ## the end-to-end tests at full length
 	VMUSAGE_BIN=$(BIN) VMUSAGE_E2E=full $(GO) test -count=1 -timeout 40m -v ./internal/e2e/...
 
+.PHONY: test-gpu
+test-gpu: ## known load on a real NVIDIA GPU, beside what is metered of it; skips without one
+	VMUSAGE_GPU=1 $(GO) test -count=1 -timeout 15m -v -run '^TestARealGPU$$' ./receiver/vmusagereceiver/internal/gpu/accuracy
+
 .PHONY: bench
 bench: ## all hot paths, beside a peer and the floor
 	$(GO) test -run '^$$' -bench . -benchmem ./...
