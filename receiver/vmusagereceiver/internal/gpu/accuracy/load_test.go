@@ -130,9 +130,9 @@ func TestTheLoad(t *testing.T) {
 	assert.Equal(t, "GPU-00112233-4455-6677-8899-aabbccddeeff", l.uuid)
 	assert.Equal(t, "NVIDIA Stub", l.name)
 	l.alloc(1 << 20)
-	// How long it takes is up to this machine; a burst is never shorter than asked.
-	busy := l.run(300*time.Millisecond, 20*time.Millisecond, 100*time.Millisecond)
-	assert.GreaterOrEqual(t, busy, 50*time.Millisecond)
+	// What it says is what was: how much that is, is up to this machine.
+	assert.Positive(t, l.run(time.Second, time.Second, time.Second))
+	assert.Zero(t, l.run(time.Millisecond, 0, time.Millisecond))
 	l.idle(time.Millisecond)
 	l.alloc(0)
 }
