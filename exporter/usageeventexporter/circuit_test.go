@@ -134,8 +134,10 @@ func TestWhatOpensTheCircuit(t *testing.T) {
 		assert.False(t, c.served(&publishError{failed: numbered(0, 2), total: 2, cause: err}), "%v", err)
 		assert.True(t, c.served(&publishError{failed: numbered(0, 1), total: 2, cause: err}), "some were acknowledged: %v", err)
 	}
-	for _, err := range answers {
-		assert.True(t, c.served(&publishError{failed: numbered(0, 2), total: 2, cause: err}), "%v", err)
+	for _, j := range codes {
+		for _, err := range j.codes {
+			assert.Equal(t, j.serves, c.served(&publishError{failed: numbered(0, 2), total: 2, cause: err}), "%v", err)
+		}
 	}
 	assert.True(t, c.served(&publishError{poison: make([]poison, 2), total: 2}))
 }

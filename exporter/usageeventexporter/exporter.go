@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/IBM/sarama"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
@@ -121,20 +120,6 @@ func (e *usageEvent) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) err
 		return errStopped
 	}
 	return e.Metrics.ConsumeMetrics(ctx, md)
-}
-
-// connect builds a sarama producer, which fails unless a broker answers.
-func (e *usageEvent) connect(line *lifeline) (sarama.SyncProducer, error) {
-	tlsConfig, err := e.security.tlsConfig(line.ctx)
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := newSaramaConfig(e.cfg, tlsConfig, e.security.tokens, line)
-	if err != nil {
-		return nil, err
-	}
-	e.observe(cfg, line)
-	return sarama.NewSyncProducer(e.cfg.Brokers, cfg)
 }
 
 // push makes one attempt; what it leaves is tried again by exporterhelper.

@@ -131,6 +131,12 @@ func (h *statusHost) statuses() []componentstatus.Status {
 	return out
 }
 
+// last returns the status that holds.
+func (h *statusHost) last() componentstatus.Status {
+	all := h.statuses()
+	return all[len(all)-1]
+}
+
 // rig is an exporter under test with all that can be seen of it.
 type rig struct {
 	*usageEvent

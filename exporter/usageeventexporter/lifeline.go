@@ -13,23 +13,29 @@ import (
 // waits for can be ended at once: sarama itself takes no context. After cut,
 // reads and writes fail, dials are refused and there is no backoff.
 type lifeline struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	dialer net.Dialer
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	timeout time.Duration // of a dial
+	dial    dialFunc
 
 	mu    sync.Mutex
 	conns []net.Conn // open, or closed since the last Dial
 }
 
+// A dialFunc is as [net.Dialer.DialContext].
+type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
 func newLifeline(dialTimeout time.Duration) *lifeline {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	return &lifeline{ctx: ctx, cancel: cancel, dialer: net.Dialer{Timeout: dialTimeout}}
+	return &lifeline{ctx: ctx, cancel: cancel, timeout: dialTimeout, dial: new(net.Dialer).DialContext}
 }
 
 // Dial is what sarama calls. It returns the bare connection: sarama looks into
 // idle TCP connections for errors before it uses them.
 func (l *lifeline) Dial(network, addr string) (net.Conn, error) {
-	conn, err := l.dialer.DialContext(l.ctx, network, addr)
+	ctx, cancel := context.WithTimeout(l.ctx, l.timeout)
+	defer cancel()
+	conn, err := l.dial(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}

@@ -21,8 +21,9 @@ const cutGrace = time.Second
 // A producer sends records by way of a sarama producer that it builds when one
 // is needed and replaces when it is of no more use. It is safe for concurrent use.
 type producer struct {
-	timeout time.Duration // of a produce call, connecting included
-	most    int           // bytes of a record, as sarama counts them
+	timeout time.Duration    // of a produce call, connecting included
+	most    int              // bytes of a record, as sarama counts them
+	line    func() *lifeline // of a new session
 	build   func(*lifeline) (sarama.SyncProducer, error)
 
 	mu       sync.Mutex
@@ -49,7 +50,10 @@ type session struct {
 }
 
 func newProducer(timeout time.Duration, most int, build func(*lifeline) (sarama.SyncProducer, error)) *producer {
-	return &producer{timeout: timeout, most: most, build: build, sessions: map[*session]struct{}{}}
+	return &producer{
+		timeout: timeout, most: most, build: build, sessions: map[*session]struct{}{},
+		line: func() *lifeline { return newLifeline(dialTimeout(timeout)) },
+	}
 }
 
 // send makes one attempt and returns nil once Kafka has acknowledged all
@@ -100,7 +104,7 @@ func (p *producer) acquire() (*session, error) {
 		return nil, errStopped
 	}
 	if p.current == nil {
-		s := &session{line: newLifeline(dialTimeout(p.timeout)), ready: make(chan struct{})}
+		s := &session{line: p.line(), ready: make(chan struct{})}
 		p.current = s
 		p.sessions[s] = struct{}{}
 		p.running.Go(func() {
@@ -150,7 +154,7 @@ func (p *producer) closeUnusedLocked(s *session) {
 		defer clock.Stop()
 		<-s.ready
 		if s.sync != nil {
-			_ = s.sync.Close() // always nil
+			_ = s.sync.Close() // what is left is cut below
 		}
 		s.line.cut(errStopped) // frees the context
 		p.mu.Lock()
