@@ -185,23 +185,31 @@ func TestRefusalsAreCountedAndSaidOnceAMinute(t *testing.T) {
 }
 
 func BenchmarkConvert(b *testing.B) {
-	for _, n := range []int{1, 100} {
-		name := map[int]string{1: "events=1", 100: "events=100"}[n]
-		b.Run(name, func(b *testing.B) {
+	for _, bb := range []struct {
+		name, mode string
+		events     int
+	}{
+		{"events=1", cloudEventsBinary, 1},
+		{"events=100", cloudEventsBinary, 100},
+		{"structured/events=100", cloudEventsStructured, 100},
+		{"none/events=100", cloudEventsNone, 100},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
 			var periods []*usage.Period
-			for i := range n {
+			for i := range bb.events {
 				periods = append(periods, usagetest.Host(uint64(i)))
 			}
-			cv, err := newConverter(defaults(nil), nil, newTopics(defaults(nil), nil), nil)
+			c := defaults(func(c *Config) { c.CloudEvents = bb.mode })
+			cv, err := newConverter(c, nil, newTopics(c, nil), nil)
 			require.NoError(b, err)
-			cv.violations, err = newViolations(defaults(nil), nil)
+			cv.violations, err = newViolations(c, nil)
 			require.NoError(b, err)
 			md := usageOf(periods...)
 			b.ReportAllocs()
 			for b.Loop() {
 				_, _ = cv.convert(context.Background(), md)
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/event")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(bb.events), "ns/event")
 		})
 	}
 }

@@ -287,3 +287,18 @@ func decoded(t *testing.T, r *kgo.Record, want *usage.Period) {
 	assert.Equal(t, event.ID(want).String(), letterHeaders(r)["event-id"])
 	assert.Equal(t, want, e.Period)
 }
+
+// No mode costs an allocation for each event.
+func TestAllocationsDoNotGrowWithTheMode(t *testing.T) {
+	allocations := func(mode string, n int) float64 {
+		c := defaults(func(c *Config) { c.CloudEvents, c.RecordHeaders = mode, map[string]string{"x-region": "eu-1"} })
+		cv, err := newConverter(c, nil, newTopics(c, nil), nil)
+		require.NoError(t, err)
+		md := usageOf(instances(n)...)
+		return testing.AllocsPerRun(20, func() { _, _ = cv.convert(context.Background(), md) })
+	}
+	for _, mode := range []string{cloudEventsBinary, cloudEventsStructured, cloudEventsNone} {
+		// The slabs of 50 events; a pool that the collector emptied costs a few more.
+		assert.Less(t, allocations(mode, 50), 25.0, mode)
+	}
+}
