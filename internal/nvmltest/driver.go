@@ -22,6 +22,7 @@ const (
 	wordEpoch
 	wordCalls
 	wordHanging
+	wordSlow
 	controlWords = 512
 )
 
@@ -103,6 +104,12 @@ func (d *Driver) Calls() int64 { return d.read(wordCalls) }
 
 // Hanging is how many calls hang now.
 func (d *Driver) Hanging() int64 { return d.read(wordHanging) }
+
+// Slow lets every call take that long, in real time, from now on.
+func (d *Driver) Slow(by time.Duration) {
+	d.tb.Helper()
+	d.write(wordSlow, by.Microseconds())
+}
 
 // Words are aligned, so that the stub never sees half of one: it maps the very
 // page that is written here.

@@ -1,6 +1,7 @@
 /* The clock of the script, and the control file: a page that a test shares with
  * the stub. Its words: 0 the time in us since 1970 (0: the real clock), 1 that of
- * the script's time 0, 2 calls so far, 3 calls that hang now. */
+ * the script's time 0, 2 calls so far, 3 calls that hang now, 4 how many us every
+ * call takes. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -43,7 +44,13 @@ int64_t unix_now(void)
 
 int64_t epoch_set(void) { return atomic_load(&atomic_load(&control)[1]); }
 
-void count_call(void) { atomic_fetch_add(&atomic_load(&control)[2], 1); }
+void count_call(void)
+{
+	atomic_fetch_add(&atomic_load(&control)[2], 1);
+	int64_t us = atomic_load(&atomic_load(&control)[4]);
+	if (us > 0)
+		pause_for(us);
+}
 
 void count_hanging(int by) { atomic_fetch_add(&atomic_load(&control)[3], by); }
 

@@ -126,7 +126,7 @@ struct world {
 void control_open(const char *script);
 int64_t unix_now(void); /* us */
 int64_t epoch_set(void); /* what the control file says, 0 where it does not */
-void count_call(void);
+void count_call(void); /* every call begins with it; it takes as long as the control file says */
 void count_hanging(int by);
 void pause_for(int64_t us); /* of the real clock */
 
