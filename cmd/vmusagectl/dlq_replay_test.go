@@ -12,6 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/vmusage/otelcol-vmusage/internal/devbroker"
+	"github.com/vmusage/otelcol-vmusage/internal/event"
+	"github.com/vmusage/otelcol-vmusage/internal/usage/usagetest"
 )
 
 // stored returns all records of a topic.
@@ -58,6 +60,26 @@ func TestReplayTwiceWritesOnce(t *testing.T) {
 		{Key: "ce_type", Value: []byte("usage")}, {Key: "event-id", Value: []byte("a")}, {Key: "dlq-attempts", Value: []byte("3")},
 	}, all[0].Headers)
 	assert.Len(t, stored(t, b, "usage_events_dlq"), 1, "nothing is deleted")
+}
+
+// A letter of a violation goes back to where violations are.
+func TestReplayOfAViolation(t *testing.T) {
+	b := dlqBroker(t)
+	v := usagetest.Violation(1)
+	r := letter(v.ID.String(), "dlq-topic", "usage_thresholds", "dlq-reason", "message_too_large")
+	r.Value = event.AppendViolation(nil, event.V1_1, v)
+	put(t, b, r, letter("a"))
+	status, out, err := replayed(t, b)
+	assert.Equal(t, exitOK, status)
+	assert.Empty(t, err)
+	assert.Contains(t, out, "event "+v.ID.String()+" to usage_thresholds, partition ")
+	assert.Contains(t, out, "event a to usage_events, partition ")
+	all := stored(t, b, "usage_thresholds")
+	require.Len(t, all, 1)
+	assert.Equal(t, string(r.Value), string(all[0].Value))
+	status, out, _ = replayed(t, b)
+	assert.Equal(t, exitOK, status)
+	assert.Contains(t, out, "replayed 0, skipped 2 (present 2), failed 0")
 }
 
 func TestReplaySkips(t *testing.T) {

@@ -40,16 +40,22 @@ func (p *printer) record(r *kgo.Record) error {
 
 // text returns how a record's value is shown.
 func (p *printer) text(value []byte) ([]byte, error) {
+	show := func() string { return render.Other(value) }
 	e, err := event.Decode(value)
-	other := errors.Is(err, event.ErrType) || errors.Is(err, event.ErrVersion)
-	switch {
+	if err == nil {
+		show = func() string { return render.Event(e, p.color) }
+	} else if errors.Is(err, event.ErrType) {
+		var v *event.Violation
+		if v, err = event.DecodeViolation(value); err == nil {
+			show = func() string { return render.Violation(v, p.color) }
+		}
+	}
+	switch other := errors.Is(err, event.ErrType) || errors.Is(err, event.ErrVersion); {
 	case err != nil && !other:
 		return nil, err
 	case p.json:
 		return append(value, '\n'), nil // the record is not used again
-	case other:
-		return []byte(render.Other(value)), nil
 	default:
-		return []byte(render.Event(e, p.color)), nil
+		return []byte(show()), nil
 	}
 }

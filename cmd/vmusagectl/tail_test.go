@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/vmusage/otelcol-vmusage/internal/devbroker"
+	"github.com/vmusage/otelcol-vmusage/internal/event"
+	"github.com/vmusage/otelcol-vmusage/internal/usage/usagetest"
 )
 
 // listening finds the address in a broker's ready line.
@@ -42,6 +44,27 @@ func TestTailShowsEvents(t *testing.T) {
   cpu     30 s          12.5 %  memory  4.20 GiB       52.5 %  storage 25.70 GiB
   net out 15.20 MiB             net in  8.70 MiB
 `, out)
+}
+
+func TestTailShowsBothTopics(t *testing.T) {
+	b, err := devbroker.Start(t.Context(), devbroker.Options{Topics: devbroker.DefaultTopics()})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, b.Close()) })
+	violation := event.AppendViolation(nil, event.V1_1, usagetest.Violation(1))
+	require.NoError(t, send(t.Context(), b.Addr(), "usage_events", usageEvent("one")))
+	require.NoError(t, send(t.Context(), b.Addr(), "usage_thresholds", violation,
+		[]byte(`{"event_type":"threshold_violation","version":"2.0"}`), []byte(`{"event_type":"threshold_violation","version":"1.0"}`)))
+	status, out, errs := call(t, "tail", "--brokers", b.Addr(), "--from-beginning", "--timeout", "500ms", "--topic", "usage_events,usage_thresholds")
+	assert.Equal(t, exitOK, status)
+	assert.Contains(t, out, "one  owner user\n")
+	assert.Contains(t, out, "web-1 (6f8f57d1-4d1c-4d2b-a9d6-5a1b1a3c5e77)  owner user-42 of org-7  warning\n"+
+		"  cpu-high  cpu 87.5 % (threshold: above 80 %)  since 2021-07-15 11:59:30 UTC\n  the CPU is busy\n")
+	assert.Contains(t, out, `{"event_type":"threshold_violation","version":"2.0"}`, "as it is")
+	assert.Contains(t, errs, "no event: malformed event: config is missing")
+	status, out, errs = call(t, "tail", "--brokers", b.Addr(), "--from-beginning", "--count", "1", "--topic", "usage_thresholds", "--json")
+	assert.Equal(t, exitOK, status)
+	assert.Empty(t, errs)
+	assert.Equal(t, string(violation)+"\n", out)
 }
 
 func TestTailJSONIsTheRecordsBytes(t *testing.T) {
@@ -116,6 +139,9 @@ func TestTailWrongUsage(t *testing.T) {
 		assert.Contains(t, err, flag+" is "+value)
 		assert.Contains(t, err, "vmusagectl tail --help")
 	}
+	status, _, err := call(t, "tail", "--topic", "a,")
+	assert.Equal(t, exitUsage, status)
+	assert.Contains(t, err, "a topic to show is empty")
 }
 
 // As in `vmusagectl tail | head -1`.

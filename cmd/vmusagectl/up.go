@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/vmusage/otelcol-vmusage/cmd/vmusagectl/internal/child"
+	"github.com/vmusage/otelcol-vmusage/internal/devbroker"
 )
 
 func newUp(t terminal) *cobra.Command {
@@ -36,7 +38,7 @@ failed, or when --count or --timeout ended it and no event came.`,
 			if cmd.ArgsLenAtDash() != 0 && len(args) > 0 {
 				return usagef("unexpected argument %q: what is for the collector comes after --", args[0])
 			}
-			u.terminal, u.extra = t.synced(), args
+			u.terminal, u.extra, u.showSet = t.synced(), args, cmd.Flags().Changed("show")
 			return u.run(cmd.Context())
 		},
 	}
@@ -47,7 +49,7 @@ failed, or when --count or --timeout ended it and no event came.`,
 	flags.StringArrayVar(&u.configs, "config", []string{"./otelcol-config.yaml"}, "the collector's `configuration`; may be given several times, as the collector takes it")
 	flags.StringVar(&u.log, "log", "./data/collector.log", "`file` for the collector's output; that of the run before is kept as .old")
 	flags.DurationVar(&u.grace, "grace", 15*time.Second, "how long the collector may take to stop before it is killed")
-	flags.StringVar(&u.tail.topic, "show", "usage_events", "`topic` to show")
+	flags.StringSliceVar(&u.tail.topics, "show", []string{"usage_events", "usage_thresholds"}, "`topic` to show; may be given several times")
 	return cmd
 }
 
@@ -59,6 +61,8 @@ type up struct {
 	terminal
 	broker brokerFlags
 	tail   tailFlags
+	// showSet: the topics to show are the user's choice.
+	showSet bool
 
 	collector string
 	configs   []string
@@ -79,6 +83,9 @@ func (u *up) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !u.showSet {
+		u.tail.topics = present(u.tail.topics, broker.Topics())
+	}
 	err = u.runOn(ctx, broker, program)
 	if errors.Is(err, errTold) {
 		err = nil
@@ -88,6 +95,21 @@ func (u *up) run(ctx context.Context) error {
 		err = errors.Join(err, fmt.Errorf("stop the broker: %w", closeErr))
 	}
 	return err
+}
+
+// present returns those of want that the broker was told to have, or all of them
+// where it was told of none.
+func present(want []string, have []devbroker.Topic) []string {
+	var both []string
+	for _, topic := range have {
+		if slices.Contains(want, topic.Name) {
+			both = append(both, topic.Name)
+		}
+	}
+	if both == nil {
+		return want
+	}
+	return both
 }
 
 // check looks for what would otherwise come out when everything is running.

@@ -80,7 +80,6 @@ func (u *up) startView(ctx context.Context, addr string) (*view, error) {
 		defer close(v.done)
 		v.err = runTail(viewCtx, u.terminal, u.tail, follow.Options{
 			Brokers: []string{addr},
-			Topic:   u.tail.topic,
 			Drain:   v.drain,
 			Ready:   func() { close(ready) },
 		})
@@ -125,5 +124,5 @@ Waiting for the first event: it comes at the end of the first whole period.`,
 		program, strings.Join(u.collectorArgs(), " "),
 		u.log,
 		prometheus,
-		b.Addr(), u.tail.topic)
+		b.Addr(), u.tail.topics[0])
 }

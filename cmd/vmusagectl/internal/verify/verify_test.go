@@ -334,10 +334,11 @@ func TestStreamsOfNoLengthOverlapNothing(t *testing.T) {
 
 func TestNotes(t *testing.T) {
 	log := encode(streamOf(1, 9)[4:]...)
-	log = append(log, event.AppendUsage(nil, event.V1_0, usagetest.Host(1)), []byte(`{"event_type":"instance_lifecycle","version":"1.0"}`))
+	log = append(log, event.AppendUsage(nil, event.V1_0, usagetest.Host(1)), []byte(`{"event_type":"instance_lifecycle","version":"1.0"}`),
+		event.AppendViolation(nil, event.V1_1, usagetest.Violation(1)))
 	got := verified(log)
 	assert.True(t, got.Proven)
-	assert.Equal(t, [2]int{1, 1}, [2]int{got.Old, got.Other})
+	assert.Equal(t, [2]int{1, 2}, [2]int{got.Old, got.Other})
 	require.Len(t, got.Notes, 3)
 	assert.Contains(t, got.Notes[0], "at 5 (stream "+ps0.Stream.ID.String())
 	assert.Contains(t, got.Notes[1], "1 events of version 1.0")
