@@ -120,7 +120,7 @@ type violationPoint struct {
 func (p *violationPoint) read() (Reason, string) {
 	version := p.integer(attrViolationVersion, math.MaxInt64)
 	if p.torn == "" && version != violationVersion {
-		return ReasonViolationVersion, fmt.Sprintf("%s is %d, want %d", attrViolationVersion, version, violationVersion)
+		return ReasonViolationVersion, fmt.Sprintf("%s is %d, and %d is what can be read here: update this collector, then send it again", attrViolationVersion, version, violationVersion)
 	}
 	v := p.v
 	v.Rule.ID = p.text(AttrRuleID)

@@ -132,7 +132,7 @@ func TestWhatIsNoViolationSaysWhy(t *testing.T) {
 		detail string
 		spoil  func(point)
 	}{
-		{"a later version", usage.ReasonViolationVersion, "threshold.version is 2, want 1", integer("threshold.version", 2)},
+		{"a later version", usage.ReasonViolationVersion, "threshold.version is 2, and 1 is what can be read here: update this collector, then send it again", integer("threshold.version", 2)},
 		{"no version", torn, "threshold.version is missing", without("threshold.version")},
 		{"no id", torn, "threshold.id is missing", without("threshold.id")},
 		{"id no UUID", torn, `threshold.id is "x", want a UUID`, text("threshold.id", "x")},
