@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// maxHold is how long, in us, one utilization sample speaks for. NVML samples
-	// over windows of 1/6 s to 1 s ("nvmlUtilization_t"), so that two of the
-	// longest may lie between two samples of which one was garbage.
+	// maxHold is how long, in us, one utilization sample may speak for. NVML samples
+	// over windows of 1/6 s to 1 s ("nvmlUtilization_t"); more than two of the
+	// longest between two samples are a gap.
 	maxHold = 2_000_000
 	// firstWindow is the window of a sample that follows a gap, in us, before two
 	// samples have told how far apart they are: the shortest one, so that nothing
@@ -72,7 +72,9 @@ func (a *activity) add(at reading.Instant, samples []Sample) (g Garbage) {
 		case s.At <= a.last:
 			g.Stale++
 		case s.Value > 100:
+			// Nobody knows that window: the next value does not speak for it.
 			g.Value++
+			a.last = min(s.At, now)
 		default:
 			a.take(s)
 		}

@@ -58,7 +58,7 @@ func TestActivity(t *testing.T) {
 			polls: []poll{{1e6, 0, []Sample{
 				s(200_000, 20), s(200_000, 90), s(400_000, 1<<32-1), {Value: 7}, s(5e6, 100), s(1e6, 50), s(600_000, 50),
 			}}},
-			active: 40_000 + 400_000, covered: 1_000_000,
+			active: 40_000 + 100_000 + 200_000, covered: 800_000,
 			garbage: Garbage{Value: 1, Zero: 1, Stale: 1, Future: 1},
 		},
 		"a wall clock that is set back": {

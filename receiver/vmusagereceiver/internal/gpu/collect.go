@@ -45,15 +45,21 @@ func (g *GPU) Allotted() bool { return !g.MIG }
 
 // Ask asks all GPUs, and returns at once.
 func (m *Meter) Ask() {
-	m.asked = m.asked[:0]
-	m.askNew()
+	select {
+	case <-m.first:
+		m.early = false
+	default:
+		m.early = true
+	}
+	m.ask()
 }
 
-// askNew asks the workers that were not asked yet.
-func (m *Meter) askNew() {
-	at := m.clock()
+// ask asks the GPUs that are known; the snapshot at hand is of those.
+func (m *Meter) ask() {
+	at, s := m.clock(), &m.snapshot
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	s.Driver, s.Err, s.Known, s.load = m.state, m.err, m.enumerated, m.load
 	m.asked = append(m.asked[:0], m.workers...)
 	for _, w := range m.asked {
 		if !w.stopped {
@@ -64,18 +70,15 @@ func (m *Meter) askNew() {
 
 // Collect waits for what Ask asked for, until the timeout that is configured or
 // ctx ends, and returns what was said by then. at is the instant of the sample.
-// The Snapshot is valid until the next Collect.
+// The Snapshot is valid until the next Ask.
 func (m *Meter) Collect(ctx context.Context, at reading.Instant) *Snapshot {
 	timer := time.NewTimer(m.cfg.Timeout)
 	defer timer.Stop()
 	over := false
-	select {
-	case <-m.first:
-	default:
-		// Only at the start: nobody knows yet what there is.
+	if m.early { // only at the start: nobody knew what there is
 		select {
 		case <-m.first:
-			m.askNew()
+			m.ask()
 		case <-timer.C:
 			over = true
 		case <-ctx.Done():
@@ -84,9 +87,6 @@ func (m *Meter) Collect(ctx context.Context, at reading.Instant) *Snapshot {
 	}
 	s := &m.snapshot
 	s.GPUs = s.GPUs[:0]
-	m.mu.Lock()
-	s.Driver, s.Err, s.Known, s.load = m.state, m.err, m.enumerated, m.load
-	m.mu.Unlock()
 	hung := false
 	for _, w := range m.asked {
 		var a *answer

@@ -79,7 +79,8 @@ type Meter struct {
 	revival     int64             // CLOCK_BOOTTIME ns before which NVML is not initialized anew for a GPU
 	reviveAfter time.Duration
 
-	asked    []*worker // by the last Ask
+	early    bool      // the last Ask was before the first enumeration
+	asked    []*worker // by it
 	snapshot Snapshot
 }
 
