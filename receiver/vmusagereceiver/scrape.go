@@ -18,14 +18,20 @@ import (
 // reads the counters, accounts for them and returns the levels. It is there to
 // be measured; the function is not safe for concurrent use.
 func NewScrape(set receiver.Settings, cfg component.Config) (func(context.Context) pmetric.Metrics, error) {
+	scrape, _, err := newScrape(set, cfg)
+	return scrape, err
+}
+
+// newScrape is NewScrape, with what closes the sources.
+func newScrape(set receiver.Settings, cfg component.Config) (scrape func(context.Context) pmetric.Metrics, closing func() error, err error) {
 	conf := cfg.(*Config)
 	sources, err := openSources(set, conf, systemClock, systemClock())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	t, err := newTelemetry(set)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	win := window.New(window.Settings{
 		Interval: conf.CollectionInterval, Period: conf.Period, Periods: conf.Window.Periods, MaxBytes: conf.Window.MaxBytes,
@@ -39,5 +45,5 @@ func NewScrape(set receiver.Settings, cfg component.Config) (func(context.Contex
 	return func(ctx context.Context) pmetric.Metrics {
 		s.sample(ctx)
 		return (<-s.levels).metrics
-	}, nil
+	}, func() error { return closeAll(sources) }, nil
 }

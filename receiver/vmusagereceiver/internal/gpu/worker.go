@@ -209,12 +209,13 @@ func (w *worker) ask(u *unit, c call, do func() error) (bool, error) {
 	if code == 0 {
 		return true, nil
 	}
-	w.meter.counts.failed(err)
-	switch {
-	case code.driverGone() || code.gpuGone():
-		return false, err
-	case code.absent():
+	if code.absent() { // nothing is wrong with that
 		u.lacks |= 1 << c
+		return false, nil
+	}
+	w.meter.counts.failed(err)
+	if code.driverGone() || code.gpuGone() {
+		return false, err
 	}
 	return false, nil
 }

@@ -109,7 +109,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverVMUsageGpuCallFailures, err = builder.meter.Int64Counter(
 		"otelcol_receiver_vm_usage_gpu_call_failures",
-		metric.WithDescription("Calls of NVML that did not succeed, by function and what it returned. Those that a GPU does not support are asked once. [Development]"),
+		metric.WithDescription("Calls of NVML that did not succeed, by function and what it returned. What a GPU does not support is not among them. [Development]"),
 		metric.WithUnit("{call}"),
 	)
 	errs = errors.Join(errs, err)

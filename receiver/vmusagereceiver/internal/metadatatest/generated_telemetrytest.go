@@ -87,7 +87,7 @@ func AssertEqualReceiverVMUsageClockSteps(t *testing.T, tt *componenttest.Teleme
 func AssertEqualReceiverVMUsageGpuCallFailures(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_vm_usage_gpu_call_failures",
-		Description: "Calls of NVML that did not succeed, by function and what it returned. Those that a GPU does not support are asked once. [Development]",
+		Description: "Calls of NVML that did not succeed, by function and what it returned. What a GPU does not support is not among them. [Development]",
 		Unit:        "{call}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
