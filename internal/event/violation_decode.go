@@ -100,6 +100,7 @@ func (o object) episode(v *usage.Violation) {
 	v.Episode, v.Since = episode.uuid("id"), episode.amount("since_ns")
 	v.Count = episode.small("count")
 	v.State = usage.ViolationState(o.text("state"))
+	v.Reason = o.textOrNull("reason")
 	level := o.text("level")
 	known := false
 	if v.Level, known = usage.ParseThresholdLevel(level); !known {

@@ -96,6 +96,8 @@ func appendEpisode(dst []byte, p *usage.Violation) []byte {
 	dst = appendStringOrNull(dst, p.Instance.OrgID)
 	dst = append(dst, `,"state":`...)
 	dst = appendString(dst, string(p.State))
+	dst = append(dst, `,"reason":`...)
+	dst = appendStringOrNull(dst, p.Reason)
 	dst = append(dst, `,"level":"`...)
 	dst = append(dst, p.Level.String()...)
 	dst = append(dst, `","ratio":`...)

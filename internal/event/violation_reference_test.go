@@ -27,6 +27,7 @@ type refViolation struct {
 type refEpisode struct {
 	Org         *string  `json:"org_id"`
 	State       string   `json:"state"`
+	Reason      *string  `json:"reason"`
 	Level       string   `json:"level"`
 	Ratio       *float64 `json:"ratio"`
 	Unit        string   `json:"unit"`
@@ -99,7 +100,7 @@ func violationReference(v Version, p *usage.Violation) refViolation {
 	}
 	e.ID = &p.ID
 	x := &refEpisode{
-		Org: unless(p.Instance.OrgID == "", p.Instance.OrgID), State: string(p.State), Level: p.Level.String(),
+		Org: unless(p.Instance.OrgID == "", p.Instance.OrgID), State: string(p.State), Reason: unless(p.Reason == "", p.Reason), Level: p.Level.String(),
 		Ratio: unless(p.Threshold == 0, p.Ratio), Unit: r.Unit, Limit: unless(p.Limit == 0, p.Limit), Series: p.Series,
 		TimestampNS: p.At, Suppressed: p.Suppressed, Labels: refLabels(p.Instance.Labels),
 	}

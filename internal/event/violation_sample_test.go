@@ -61,7 +61,7 @@ func resolvedViolation() *usage.Violation {
 	v.Rule.Type, v.Rule.Unit, v.Rule.Direction = usage.AbsoluteRule, "Cel", usage.DirectionBelow
 	v.Rule.Warning, v.Rule.Critical, v.Rule.HasCritical, v.Rule.HasClear = 5, 0, false, false
 	v.Rule.Clear = 0
-	v.Series, v.State = "GPU-5a1c0a5e-1c9f-6d3e-8b7a-0e1f2d3c4b5a", usage.Resolved
+	v.Series, v.State, v.Reason = "GPU-5a1c0a5e-1c9f-6d3e-8b7a-0e1f2d3c4b5a", usage.Resolved, "rule_changed"
 	v.Value, v.Threshold, v.Ratio, v.Limit = -2.5, 5, -0.5, 0
 	return v
 }

@@ -98,7 +98,7 @@ func decodedViolation(p *usage.Violation) *usage.Violation {
 	r := &d.Rule
 	for _, s := range []*string{
 		&d.Instance.ID, &d.Instance.Name, &d.Instance.Hypervisor, &d.Instance.HostID, &d.Instance.HostName, &d.Instance.UserID,
-		&d.Instance.OrgID, &d.Series, &r.ID, &r.Description, &r.Resource, &r.Metric, &r.Unit, &r.Window, &r.Timezone, &r.Action,
+		&d.Instance.OrgID, &d.Series, &d.Reason, &r.ID, &r.Description, &r.Resource, &r.Metric, &r.Unit, &r.Window, &r.Timezone, &r.Action,
 	} {
 		*s = string([]rune(*s))
 	}
@@ -146,7 +146,7 @@ func (s source) violation() *usage.Violation {
 		},
 		State: usage.ViolationState(pick(string(usage.Firing), string(usage.Resolved), string(usage.NoData))),
 		Level: usage.LevelWarning + usage.ThresholdLevel(s.IntN(2)), //nolint:gosec // 0 or 1
-		Value: s.float(), Threshold: s.float(), Ratio: s.float(), Limit: s.float(), Series: s.string(),
+		Value: s.float(), Threshold: s.float(), Ratio: s.float(), Limit: s.float(), Series: s.string(), Reason: s.string(),
 		At: s.amount(math.MaxInt64), Since: s.amount(math.MaxInt64),
 		Count: uint32(s.amount(math.MaxUint32)), Suppressed: uint32(s.amount(math.MaxUint32)), //nolint:gosec // within 32 bits
 	}

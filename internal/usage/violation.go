@@ -21,7 +21,10 @@ type Violation struct {
 	// to its end.
 	Episode uuid.UUID
 
-	State  ViolationState
+	State ViolationState
+	// Reason says why an episode is over that no measurement ended, in one word:
+	// no_data, forgotten, rule_removed, rule_changed, window_ended; else empty.
+	Reason string
 	Level  ThresholdLevel // warning or critical; where State is [Resolved], what it was last
 	Series string         // what tells the points of a metric apart, such as a device; or ""
 

@@ -44,12 +44,13 @@ func AppendViolationPoint(dps pmetric.NumberDataPointSlice, v *Violation) {
 	dp.SetDoubleValue(v.Value)
 
 	a := dp.Attributes()
-	a.EnsureCapacity(30)
+	a.EnsureCapacity(31)
 	a.PutInt(attrViolationVersion, violationVersion)
 	var id [36]byte
 	a.PutStr(attrViolationID, string(appendUUID(id[:0], v.ID)))
 	a.PutStr(attrEpisode, string(appendUUID(id[:0], v.Episode)))
 	a.PutStr(attrState, string(v.State))
+	putStr(a, attrStateReason, v.Reason)
 	a.PutStr(attrLevel, v.Level.String())
 	putStr(a, AttrSeries, v.Series)
 	a.PutDouble(attrThreshold, v.Threshold)

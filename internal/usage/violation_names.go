@@ -28,6 +28,7 @@ const (
 	attrViolationID      = "threshold.id"         // string: UUID
 	attrEpisode          = "threshold.episode"    // string: UUID
 	attrState            = "threshold.state"      // string
+	attrStateReason      = "threshold.reason"     // string, only when there is one
 	attrLevel            = "threshold.level"      // string
 	attrThreshold        = "threshold.value"      // double
 	attrRatio            = "threshold.ratio"      // double

@@ -126,6 +126,7 @@ func (p *violationPoint) read() (Reason, string) {
 	v.Rule.ID = p.text(AttrRuleID)
 	v.ID, v.Episode = p.uuid(attrViolationID), p.uuid(attrEpisode)
 	v.State = ViolationState(p.text(attrState))
+	v.Reason = p.optionalText(attrStateReason)
 	level, known := ParseThresholdLevel(p.text(attrLevel))
 	v.Level = level
 	if !known {

@@ -50,7 +50,7 @@ func bareViolation() *usage.Violation {
 
 func TestViolationsSurviveTheRoundTrip(t *testing.T) {
 	resolved := usagetest.Violation(3)
-	resolved.State, resolved.Level, resolved.Series = usage.Resolved, usage.LevelCritical, "eth0"
+	resolved.State, resolved.Reason, resolved.Level, resolved.Series = usage.Resolved, "rule_removed", usage.LevelCritical, "eth0"
 	want := []*usage.Violation{usagetest.Violation(1), usagetest.Quota(2), bareViolation(), resolved}
 	var r usage.ViolationReader
 	for range 2 { // a reader that is used again forgets what it read before
@@ -259,7 +259,7 @@ func drawViolation(t *rapid.T) *usage.Violation {
 		Level: rapid.SampledFrom([]usage.ThresholdLevel{usage.LevelWarning, usage.LevelCritical}).Draw(t, "level"),
 		Value: finite.Draw(t, "value"), Threshold: finite.Draw(t, "threshold"), Ratio: finite.Draw(t, "ratio"), Limit: finite.Draw(t, "limit"),
 		At: ns.Draw(t, "at"), Since: ns.Draw(t, "since"), Count: rapid.Uint32().Draw(t, "count"), Suppressed: rapid.Uint32().Draw(t, "suppressed"),
-		Series: text.Draw(t, "series"),
+		Series: text.Draw(t, "series"), Reason: text.Draw(t, "reason"),
 	}
 	if c := rapid.SliceOfN(text, 0, 3).Draw(t, "channels"); len(c) > 0 {
 		v.Rule.Channels = c

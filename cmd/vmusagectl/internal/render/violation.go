@@ -64,6 +64,9 @@ func (p *pen) state(v *usage.Violation) {
 		p.put(yellow, "violation")
 	case v.State == usage.Resolved:
 		p.put(green, v.Level.String()+" resolved")
+		if v.Reason != "" {
+			p.put(dim, ", "+Printable(strings.ReplaceAll(v.Reason, "_", " ")))
+		}
 	case v.State == usage.NoData:
 		p.put(yellow, v.Level.String()+", no data")
 	case v.Level == usage.LevelCritical:

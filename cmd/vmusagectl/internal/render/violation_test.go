@@ -23,7 +23,7 @@ func decoded(t *testing.T, v event.Version, p *usage.Violation) *event.Violation
 
 func TestViolationsGolden(t *testing.T) {
 	resolved, silent, device := usagetest.Violation(1), usagetest.Violation(1), usagetest.Violation(1)
-	resolved.State, resolved.Level, resolved.Value = usage.Resolved, usage.LevelCritical, 12.3456
+	resolved.State, resolved.Reason, resolved.Level, resolved.Value = usage.Resolved, "window_ended", usage.LevelCritical, 12.3456
 	silent.State, silent.Instance.Name = usage.NoData, ""
 	device.Series, device.Rule.Resource, device.Rule.Metric = "GPU-0", "", "hw.temperature"
 	device.Rule.Unit, device.Rule.Direction, device.Rule.Description = "Cel", usage.DirectionBelow, ""
@@ -51,6 +51,7 @@ func TestNamesInViolationsCannotDriveTheTerminal(t *testing.T) {
 	p := usagetest.Violation(1)
 	evil := "x\x1b[2J\n\u009b"
 	p.Instance.ID, p.Instance.Name, p.Instance.UserID, p.Instance.OrgID, p.Series = evil, evil, evil, evil, evil
+	p.State, p.Reason = usage.Resolved, evil
 	p.Rule.ID, p.Rule.Description, p.Rule.Resource, p.Rule.Unit, p.Rule.Window = evil, evil, evil, evil, evil
 	for _, per := range []string{usage.PerInstance, usage.PerUser, usage.PerOrg} {
 		p.Rule.Per = per
