@@ -2,11 +2,6 @@ package threshold
 
 import "time"
 
-// calendar reports whether amounts are added up over windows of the calendar.
-func (r *Rule) calendar() bool {
-	return r.Window == WindowHour || r.Window == WindowDay || r.Window == WindowMonth
-}
-
 func (r *Rule) zone() *time.Location {
 	if r.Timezone == nil {
 		return time.UTC

@@ -24,7 +24,13 @@ func (r *Rule) measure() uint64 {
 			}
 		}
 	}
-	if r.calendar() {
+	if m := r.Measure; m != nil {
+		for _, s := range [...]string{m.Metric, m.Unit, m.Other, m.Series} {
+			b = wire.AppendString(b, s)
+		}
+		b = wire.AppendBool(wire.AppendBool(append(b, byte(m.Combine)), m.Sum), m.PerSecond)
+	}
+	if r.Calendar() {
 		b = wire.AppendString(b, r.zone().String())
 	}
 	h := fnv.New64a()

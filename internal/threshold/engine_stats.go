@@ -58,7 +58,7 @@ type Stats struct {
 	Counters
 	Pending   int            // violated, but not yet for long enough
 	Firing    [NumLevels]int // by level
-	Ended     int            // over, and known for a while
+	Ended     int            // over, or never fired, and known for a while
 	Quotas    int
 	Streams   int // that contribute to quotas
 	Suspended int // firing and never announced, because of rate limits

@@ -168,14 +168,22 @@ func (tx *Tx) Tick(at int64) {
 			e.schedule(n)
 		}
 	}
+	tx.schedule()
 	for len(e.timers) > 0 && e.timers[0].due <= at {
 		t := e.timers[0]
+		rang := t.due
 		e.timers.remove(t)
+		if t.entry != nil && t.entry.tx != nil && t.entry.tx != tx {
+			tx.work.skipped = append(tx.work.skipped, t) // left to a later tick
+			continue
+		}
+		due, ok := tx.due(t)
 		switch {
+		case !ok:
+		case due > rang: // it was put off; order is that of what is really due
+			e.timers.set(t, due)
 		case t.quota != nil:
 			tx.tickQuota(t.quota, at)
-		case t.entry.tx != nil && t.entry.tx != tx:
-			tx.work.skipped = append(tx.work.skipped, t) // left to a later tick
 		default:
 			tx.tickEntry(t.entry, at)
 		}
@@ -187,17 +195,42 @@ func (tx *Tx) Tick(at int64) {
 	tx.work.skipped = tx.work.skipped[:0]
 }
 
+// schedule has timers ring for what the transaction did so far. Should it be
+// rolled back they ring early, which does no harm.
+func (tx *Tx) schedule() {
+	e := tx.engine
+	for _, n := range tx.work.claimed {
+		if n.work.removed {
+			continue
+		}
+		if due, ok := e.dueEntry(n, n.work); ok {
+			e.timers.set(&n.timer, due)
+		}
+	}
+	for _, w := range tx.work.quotas {
+		if !w.state.removed {
+			e.timers.set(&w.quota.timer, e.dueQuota(w.quota, &w.state))
+		}
+	}
+}
+
+// due returns when something happens to what a timer is for, as the transaction sees it.
+func (tx *Tx) due(t *timer) (int64, bool) {
+	if n := t.entry; n != nil {
+		if !n.there() {
+			return 0, false
+		}
+		return tx.engine.dueEntry(n, n.now())
+	}
+	q := t.quota
+	if w := tx.work.byQuota[q]; w != nil {
+		return tx.engine.dueQuota(q, &w.state), !w.state.removed
+	}
+	return tx.engine.dueQuota(q, &q.state), q.exists
+}
+
 func (tx *Tx) tickEntry(n *entry, at int64) {
 	e := tx.engine
-	if !n.there() {
-		return
-	}
-	if due, ok := e.dueEntry(n, n.now()); !ok || due > at {
-		if n.tx == nil && ok {
-			e.timers.set(&n.timer, due) // measurements put it off
-		}
-		return
-	}
 	p := tx.claim(n)
 	if n.gone != Measured && !p.closed {
 		if _, why := e.inForce(n.key.rule, &p.subject, p.measure); why != Measured {
@@ -237,7 +270,7 @@ func (tx *Tx) advance(n *entry, at int64) {
 func (tx *Tx) silence(n *entry, at int64) {
 	p := n.work
 	if !p.warning.on { // nobody knows whether it stayed so
-		p.removed = true
+		p.warning, p.critical, p.closed = signal{}, signal{}, true
 		return
 	}
 	if !p.critical.on {
@@ -259,10 +292,6 @@ func (tx *Tx) silence(n *entry, at int64) {
 // end ends an episode whatever its values are.
 func (tx *Tx) end(n *entry, at int64, why Reason) {
 	p := n.work
-	if !p.warning.on {
-		p.removed = true
-		return
-	}
 	p.warning, p.critical = signal{}, signal{}
 	tx.settle(n, OK, at, why)
 }
@@ -272,7 +301,7 @@ func (tx *Tx) settle(n *entry, seen Level, at int64, why Reason) {
 	p := n.work
 	switch level := p.level(); {
 	case level == OK && p.was == OK: // it never fired
-		p.removed = !p.warning.turning
+		p.closed = !p.warning.turning
 	case level == OK:
 		p.closed = true
 		p.last = max(p.last, at)

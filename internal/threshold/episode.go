@@ -36,9 +36,9 @@ func (s *signal) feed(so bool, at int64, rise, fall time.Duration) {
 //
 //	          For                        KeepFiringFor
 //	pending --------> firing -------------------------------> closed -> forgotten
-//	   |                 ^ | level changes, each with           |
-//	   v                 +-+ the same delays                    | violated again:
-//	forgotten                                                   v another episode
+//	   |                 ^ | level changes, each with       ^   |
+//	   |                 +-+ the same delays                |   | violated again:
+//	   +----------------------------------------------------+   v another episode
 type episode struct {
 	rule    *Rule
 	measure uint64 // of rule, so that one that measures something else is told apart after a restart

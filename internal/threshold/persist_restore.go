@@ -63,7 +63,7 @@ func (e *Engine) restoreQuota(q *quota) {
 	e.quotas[q.key] = q
 	e.streams += len(q.marks)
 	e.shards[q.spot.shard].addQuota(q)
-	e.timers.set(&q.timer, e.dueQuota(q))
+	e.timers.set(&q.timer, e.dueQuota(q, &q.state))
 }
 
 // decodeShard reads what encode wrote. What it returns is within all bounds: times
@@ -187,7 +187,7 @@ func (q *quota) decode(d *wire.Decoder) {
 func (q *quota) valid() bool {
 	s := &q.state
 	if s.last < 0 || s.last > maxTime || s.cur.end == 0 || !s.cur.valid() || s.prev.end != 0 && (!s.prev.valid() || s.prev.end != s.cur.start) ||
-		s.prev.end == 0 && s.prev != (window{}) || !s.rule.calendar() {
+		s.prev.end == 0 && s.prev != (window{}) || !s.rule.Calendar() {
 		return false
 	}
 	for _, m := range q.marks {

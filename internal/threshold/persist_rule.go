@@ -31,7 +31,13 @@ func (r *Rule) append(b []byte) []byte {
 	for _, c := range r.Channels {
 		b = wire.AppendString(b, c)
 	}
-	return appendLabels(b, r.Labels)
+	b = appendLabels(b, r.Labels)
+	m := r.Measure
+	if m == nil {
+		m = &Measure{}
+	}
+	b = wire.AppendString(wire.AppendString(b, m.Metric), m.Unit)
+	return wire.AppendBool(append(b, byte(m.Combine)), m.PerSecond)
 }
 
 func decodeRule(d *wire.Decoder) *Rule {
@@ -52,6 +58,7 @@ func decodeRule(d *wire.Decoder) *Rule {
 		r.Channels = append(r.Channels, d.String())
 	}
 	r.Labels = decodeLabels(d)
+	r.Measure = &Measure{Metric: d.String(), Unit: d.String(), Combine: min(Combine(d.Byte()), Times), PerSecond: d.Bool()}
 	return r
 }
 

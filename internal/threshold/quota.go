@@ -2,6 +2,7 @@ package threshold
 
 import (
 	"math"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -13,9 +14,9 @@ type Usage struct {
 	Sequence uint64    // and of the last, or its own
 	Start    int64     // unix ns, of the period: [Start, End)
 	End      int64
-	Amount   int64 // in the metric's own unit
-	// Allotment is what the instance could have used, in the same unit; 0 where
-	// there is no such thing.
+	Amount   int64 // in the unit of the rule's Measure
+	// Allotment is what [Rule.Value] takes as the other amount; 0 where the Measure
+	// has none.
 	Allotment int64
 }
 
@@ -23,24 +24,9 @@ func (u *Usage) valid() bool {
 	return validTime(u.Start) && validTime(u.End) && u.Start <= u.End && u.First <= u.Sequence && u.Amount >= 0 && u.Allotment >= 0
 }
 
-// value is what a rule compares, in its Unit, and what 100 % is. There is none
-// where a percentage has nothing that it could be of.
-func (r *Rule) value(amount, allotment float64) (value, limit float64, ok bool) {
-	if r.Type != Percentage {
-		scale := r.Scale
-		if scale == 0 {
-			scale = 1
-		}
-		return amount / scale, r.Limit, true
-	}
-	limit = r.Limit
-	if limit == 0 {
-		limit = allotment
-	}
-	if !(limit > 0) {
-		return 0, 0, false
-	}
-	return 100 * amount / limit, limit, true
+// value is what a rule compares of the amounts of a window.
+func (s *quotaState) value(w *window) (value, limit float64, ok bool) {
+	return s.rule.Value(float64(w.amount), float64(w.allotment), time.Duration(w.end-w.start).Seconds())
 }
 
 // A quota is what is remembered of the amounts of a rule, a subject and a series.

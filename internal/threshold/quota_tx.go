@@ -2,6 +2,7 @@ package threshold
 
 import (
 	"maps"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -47,7 +48,7 @@ func (tx *Tx) AddUsage(rule *Rule, subject *Subject, series string, u Usage) Lev
 		tx.work.stats.Invalid++
 		return OK
 	}
-	if !rule.calendar() {
+	if !rule.Calendar() {
 		return tx.observePeriod(rule, subject, series, &u)
 	}
 	if rule.Direction == Below {
@@ -73,10 +74,11 @@ func (tx *Tx) AddUsage(rule *Rule, subject *Subject, series string, u Usage) Lev
 	return w.state.cur.level
 }
 
-// observePeriod judges a period by itself.
+// observePeriod judges a period by itself. Of an amount that grows with the length
+// of the period it takes the share of a usual one.
 func (tx *Tx) observePeriod(rule *Rule, subject *Subject, series string, u *Usage) Level {
 	amount := float64(u.Amount)
-	if rule.Type != Percentage || rule.Limit != 0 { // a share of the allotment grows with neither
+	if rule.Measure.Combine != Over && !rule.Measure.PerSecond {
 		length, usual := float64(u.End-u.Start), float64(tx.engine.cfg.Period)
 		switch {
 		case usual > 0 && length > usual:
@@ -85,7 +87,7 @@ func (tx *Tx) observePeriod(rule *Rule, subject *Subject, series string, u *Usag
 			amount /= float64(u.Sequence-u.First) + 1
 		}
 	}
-	value, limit, ok := rule.value(amount, float64(u.Allotment))
+	value, limit, ok := rule.Value(amount, float64(u.Allotment), time.Duration(u.End-u.Start).Seconds())
 	if !ok {
 		return OK
 	}
@@ -185,12 +187,11 @@ func (tx *Tx) enter(w *quotaWork, start, end int64) {
 
 // judge says of a window what there is to say.
 func (tx *Tx) judge(w *quotaWork, win *window, at int64) {
-	rule := w.state.rule
-	value, _, ok := rule.value(float64(win.amount), float64(win.allotment))
+	value, _, ok := w.state.value(win)
 	if !ok {
 		return
 	}
-	win.level = max(win.level, rule.LevelOf(value))
+	win.level = max(win.level, w.state.rule.LevelOf(value))
 	if win.level <= win.said {
 		return
 	}
@@ -204,7 +205,7 @@ func (tx *Tx) judge(w *quotaWork, win *window, at int64) {
 // judgeAnew judges a window by a rule whose values changed, which may take back what was said.
 func (tx *Tx) judgeAnew(w *quotaWork, win *window, at int64) {
 	win.level = OK
-	if value, _, ok := w.state.rule.value(float64(win.amount), float64(win.allotment)); ok {
+	if value, _, ok := w.state.value(win); ok {
 		win.level = w.state.rule.LevelOf(value)
 	}
 	switch {
@@ -257,7 +258,7 @@ func (tx *Tx) sayQuota(w *quotaWork, win *window, state State, level Level, at i
 		win.said = level
 		counter = &win.counts[level]
 	}
-	value, limit, _ := s.rule.value(float64(win.amount), float64(win.allotment))
+	value, limit, _ := s.value(win)
 	tx.announce(Announcement{
 		Episode: episodeID(w.quota.key, win.start),
 		Rule:    s.rule, Subject: s.subject.clone(), Series: s.series,
@@ -271,17 +272,9 @@ func (tx *Tx) sayQuota(w *quotaWork, win *window, state State, level Level, at i
 // tickQuota ends a window whose time is over, and forgets a quota to which nothing is added any more.
 func (tx *Tx) tickQuota(q *quota, at int64) {
 	e := tx.engine
-	if !q.exists {
-		return
-	}
-	if due := e.dueQuota(q); due > at {
-		e.timers.set(&q.timer, due)
-		return
-	}
 	w := tx.openQuota(q)
 	s := &w.state
 	switch {
-	case s.removed:
 	case q.gone != Measured:
 		if _, why := e.inForce(q.key.rule, &s.subject, s.measure); why != Measured {
 			tx.endQuota(w, max(at, s.last), why)
@@ -297,8 +290,8 @@ func (tx *Tx) tickQuota(q *quota, at int64) {
 }
 
 // dueQuota returns when something happens to a quota by time alone.
-func (e *Engine) dueQuota(q *quota) int64 {
-	switch s := &q.state; {
+func (e *Engine) dueQuota(q *quota, s *quotaState) int64 {
+	switch {
 	case q.gone != Measured:
 		return 0
 	case !s.cur.ended:
@@ -337,7 +330,7 @@ func (e *Engine) settleQuota(w *quotaWork, commit, reloaded bool) {
 		}
 		return
 	}
-	e.timers.set(&q.timer, e.dueQuota(q))
+	e.timers.set(&q.timer, e.dueQuota(q, &q.state))
 }
 
 func (e *Engine) commitQuota(q *quota, w *quotaWork) {
