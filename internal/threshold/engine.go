@@ -80,7 +80,7 @@ type Engine struct {
 
 	flushing sync.Mutex // held by Flush while it writes, before mu
 
-	mu      sync.Mutex // guards all below; never held during I/O or a callback but applies
+	mu      sync.Mutex // guards all below; never held during I/O or a callback other than applies
 	entries map[key]*entry
 	quotas  map[key]*quota
 	closed  *list.List // of entries that are over, in the order of their ends
@@ -206,16 +206,18 @@ func (e *Engine) unlist(n *entry) {
 // that they are resolved, with the reason, if it ever said that they were there.
 func (e *Engine) Replace(applies func(id string, subject *Subject) *Rule) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.applies = applies
 	e.reloads++
-	for _, n := range e.entries {
-		if n.exists {
+	e.mu.Unlock()
+	for i := range e.shards { // transactions go on in between
+		e.mu.Lock()
+		for _, n := range e.shards[i].entries {
 			e.review(n)
 		}
-	}
-	for _, q := range e.quotas {
-		e.reviewQuota(q)
+		for _, q := range e.shards[i].quotas {
+			e.reviewQuota(q)
+		}
+		e.mu.Unlock()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -97,18 +98,18 @@ func (e *Engine) Flush(write func([]Change) error) error {
 	return err
 }
 
+// takeDirty encodes one shard after the other, so that transactions need not wait
+// for all. Nothing relies on two shards being of the same instant.
 func (e *Engine) takeDirty() ([]int, []Change) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	shards := make([]int, 0, len(e.dirty))
-	for s := range e.dirty {
-		shards = append(shards, s)
-	}
-	clear(e.dirty)
-	slices.Sort(shards)
+	shards := slices.Sorted(maps.Keys(e.dirty))
+	e.mu.Unlock()
 	changes := make([]Change, len(shards))
 	for i, s := range shards {
+		e.mu.Lock()
+		delete(e.dirty, s)
 		changes[i] = Change{Key: keyOf(s), Value: e.shards[s].encode()}
+		e.mu.Unlock()
 	}
 	return shards, changes
 }

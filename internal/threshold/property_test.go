@@ -174,7 +174,7 @@ func TestEpisodesEqualTheReference(t *testing.T) {
 			if want := refer(w.inputs[id]); !slices.Equal(got, want) {
 				t.Fatalf("%s: said %+v\nwant %+v\nof %+v", id, got, want, w.inputs[id])
 			}
-			alternates(t, w.got[id], true)
+			alternates(t, w.got[id])
 		}
 	})
 }
@@ -193,13 +193,13 @@ func TestRateLimitsKeepTheOrder(t *testing.T) {
 			w.step()
 		}
 		for _, id := range vms {
-			alternates(t, w.got[id], false)
+			alternates(t, w.got[id])
 		}
 	})
 }
 
 // alternates checks the announcements of one subject.
-func alternates(t *rapid.T, all []threshold.Announcement, repeats bool) {
+func alternates(t *rapid.T, all []threshold.Announcement) {
 	ids := map[uuid.UUID]bool{}
 	var open *threshold.Announcement
 	for i := range all {
