@@ -166,7 +166,7 @@ func TestChurn(t *testing.T) {
 		tx.Commit()
 		if i%1000 == 0 {
 			s := e.Stats()
-			require.LessOrEqual(t, s.Pending+s.Ended+s.Firing[1]+s.Firing[2], 2000)
+			require.LessOrEqual(t, s.Pending+s.Ended+s.Firing[1]+s.Firing[2]-s.Quotas, 1000)
 			require.LessOrEqual(t, s.Quotas, 1000)
 		}
 	}
@@ -174,4 +174,33 @@ func TestChurn(t *testing.T) {
 	assert.Len(t, observe(e, r, vm("new"), 99, at+10*minute), 1)
 	assert.Equal(t, before+1, e.Stats().Announced[threshold.KindTransition])
 	assert.NotZero(t, e.Stats().Refused, "quotas")
+}
+
+func TestEpisodesThatBeginAgainNeedRoom(t *testing.T) {
+	cfg := unlimited()
+	cfg.MaxEpisodes = 2
+	e, r := threshold.New(cfg), levels(nil)
+	for _, value := range []float64{99, 1} {
+		for i, id := range []string{"a", "b"} {
+			require.Len(t, observe(e, r, vm(id), value, t0+int64(100-value)*second+int64(i)), 1)
+		}
+	}
+	for _, commit := range []bool{false, false, true} {
+		tx := e.Begin()
+		for _, id := range []string{"a", "c", "b", "d"} {
+			assert.Equal(t, threshold.Critical, tx.Observe(r, vm(id), "", 99, 0, t0+minute*5))
+		}
+		require.Len(t, tx.Announcements(), 2)
+		assert.Equal(t, "a", tx.Announcements()[0].Subject.InstanceID)
+		assert.Equal(t, "c", tx.Announcements()[1].Subject.InstanceID)
+		if commit {
+			tx.Commit()
+		} else {
+			tx.Rollback()
+		}
+	}
+	s := e.Stats()
+	assert.EqualValues(t, 2, s.Refused)
+	assert.Equal(t, 2, s.Firing[threshold.Critical])
+	assert.Zero(t, s.Ended, "those that are over made room")
 }

@@ -84,6 +84,7 @@ type Engine struct {
 	entries map[key]*entry
 	quotas  map[key]*quota
 	closed  *list.List // of entries that are over, in the order of their ends
+	begun   int        // of those, how many began again in transactions under way
 	timers  timers
 	shards  [numShards]shard
 	dirty   map[int]struct{}
@@ -128,6 +129,7 @@ type entry struct {
 	exists bool // state was committed
 	tx     *Tx
 	work   *episode      // of tx
+	begun  bool          // state is over, and work began again
 	gone   Reason        // set where the rule is no longer there
 	saved  int64         // state.last as it was last written
 	over   *list.Element // of Engine.closed, where state is over
@@ -154,7 +156,7 @@ func (n *entry) there() bool {
 // admit returns a new entry, or nil where there is no room. What is over makes
 // room for what is not, when that is committed.
 func (e *Engine) admit(k key) *entry {
-	if len(e.entries)-e.closed.Len() >= e.cfg.MaxEpisodes {
+	if !e.room() {
 		return nil
 	}
 	k = k.clone()
@@ -176,6 +178,9 @@ func (e *Engine) drop(n *entry) {
 		e.dirty[n.spot.shard] = struct{}{}
 	}
 }
+
+// room reports whether one more may be violated.
+func (e *Engine) room() bool { return len(e.entries)-e.closed.Len()+e.begun < e.cfg.MaxEpisodes }
 
 // evict makes room for what was committed.
 func (e *Engine) evict() {

@@ -102,6 +102,14 @@ func (tx *Tx) observe(rule *Rule, subject *Subject, series string, value, limit 
 		return OK
 	}
 
+	if there && now.closed && n.over != nil && !n.begun {
+		if !e.room() {
+			tx.work.stats.Refused++
+			return alone
+		}
+		n.begun = true
+		e.begun++
+	}
 	p := tx.claim(n)
 	if !p.removed && !p.closed {
 		if p.rule != rule {
@@ -380,6 +388,10 @@ const lag = int64(15 * time.Minute)
 func (e *Engine) settle(n *entry, commit, reloaded bool) {
 	done := n.work
 	n.tx, n.work = nil, nil
+	if n.begun {
+		n.begun = false
+		e.begun--
+	}
 	switch {
 	case !commit:
 		if !n.exists {
