@@ -21,6 +21,9 @@ type AuthConfig struct {
 	SASL configoptional.Optional[SASLConfig] `mapstructure:"sasl"`
 }
 
+// String tells no secret, for the same reason as that of [SASLConfig].
+func (AuthConfig) String() string { return "auth" }
+
 // SASLConfig is a user and how the password is proven, or where a token comes from.
 type SASLConfig struct {
 	Mechanism string `mapstructure:"mechanism"` // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER

@@ -276,7 +276,7 @@ func TestNoSecretIsPrinted(t *testing.T) {
 		cc.TLS.KeyPem = "secret-k"
 	})(c)
 	c.Auth.SASL.Get().Password = "secret-x"
-	require.NotContains(t, fmt.Sprintf("%v %+v %s %+v %+v %+v", c, c, c, c.Auth.SASL.Get(), *c.Auth.SASL.Get(), c.Auth.SASL.Get().ClientCredentials.Get()), "secret-")
+	require.NotContains(t, fmt.Sprintf("%v %+v %s %+v %+v %+v %+v", c.Auth, c, c, c, c.Auth.SASL.Get(), *c.Auth.SASL.Get(), c.Auth.SASL.Get().ClientCredentials.Get()), "secret-")
 	out := confmap.New()
 	require.NoError(t, out.Marshal(c))
 	assert.NotContains(t, fmt.Sprint(out.ToStringMap()), "secret-")

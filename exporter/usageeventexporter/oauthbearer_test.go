@@ -16,6 +16,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -285,29 +286,34 @@ func TestAnIssuerThatFails(t *testing.T) {
 	}
 }
 
-// An issuer that accepts and never answers costs its timeout; Shutdown does not
-// wait for it.
-func TestASilentIssuer(t *testing.T) {
+// silentIssuer accepts and never answers; reached has a value for each request.
+func silentIssuer(t *testing.T) (i *issuer, reached chan struct{}) {
+	t.Helper()
 	silent := make(chan struct{})
-	reached := make(chan struct{}, 8)
-	i := newIssuer(t, func(http.ResponseWriter, int) { reached <- struct{}{}; <-silent })
+	reached = make(chan struct{}, 8)
+	i = newIssuer(t, func(http.ResponseWriter, int) { reached <- struct{}{}; <-silent })
 	t.Cleanup(func() { close(silent) }) // before the issuer closes
+	return i, reached
+}
+
+func TestASilentIssuerCostsItsTimeout(t *testing.T) {
+	i, _ := silentIssuer(t)
 	cluster := newTokenKafka(t, "good")
 	r := start(t, quick(cluster.ListenAddrs(), i.withCredentials(func(c *ClientCredentialsConfig) { c.Timeout = 50 * time.Millisecond })))
 	err := r.ConsumeMetrics(t.Context(), usageOf(instances(1)...))
 	require.ErrorIs(t, err, errNoToken)
 	require.ErrorContains(t, err, "no answer in time")
-	<-reached
+}
 
-	r = start(t, quick(cluster.ListenAddrs(), func(c *Config) {
+func TestShutdownDoesNotWaitForASilentIssuer(t *testing.T) {
+	i, reached := silentIssuer(t)
+	cluster := newTokenKafka(t, "good")
+	r := start(t, quick(cluster.ListenAddrs(), func(c *Config) {
 		i.withCredentials(func(c *ClientCredentialsConfig) { c.Timeout = time.Hour })(c)
 		c.Timeout = time.Hour
 	}))
 	done := make(chan error, 1)
 	go func() { done <- r.ConsumeMetrics(context.Background(), usageOf(instances(1)...)) }()
-	for len(reached) > 0 { // of the first
-		<-reached
-	}
 	<-reached
 	require.NoError(t, r.Shutdown(context.Background()))
 	require.Error(t, <-done)
@@ -500,4 +506,36 @@ func TestATokenOfAnExtension(t *testing.T) {
 			assert.Equal(t, tt.token, token)
 		})
 	}
+}
+
+// Whatever a token endpoint says, a log gets one line of it without the secret.
+func FuzzWhatAnEndpointSays(f *testing.F) {
+	f.Add("invalid_client", "no such client", "secret")
+	f.Add("", "the secret p%40ss+word is wrong\n\x1b[31m", "p@ss word")
+	f.Add("\xff\x00", strings.Repeat("é", 300), "é")
+	f.Fuzz(func(t *testing.T, code, description, secret string) {
+		err := tokenError(&oauth2.RetrieveError{ErrorCode: code, ErrorDescription: description}, secret)
+		text := err.Error()
+		if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Fatalf("%q is not fit for a log", text)
+		}
+		if len(text) > 600 {
+			t.Fatalf("%d bytes", len(text))
+		}
+		// Short ones are in our own words, too.
+		if len(secret) > 12 && strings.Contains(text, secret) {
+			t.Fatalf("%q shows %q", text, secret)
+		}
+	})
+}
+
+func FuzzCheckToken(f *testing.F) {
+	for _, s := range []string{"", "a.b.c", "a b", "a\x01b", "abc==", "=", "é"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if checkToken(s) == nil && strings.ContainsAny(s, "\x00\x01\n\r ,\"") {
+			t.Fatalf("%q would end the message", s)
+		}
+	})
 }

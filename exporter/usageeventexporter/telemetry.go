@@ -96,6 +96,7 @@ func mark(r *record) *sarama.RecordHeader { return unsafe.SliceData(r.headers) }
 
 // observe has a producer that is yet to be built tell what it does.
 func (e *usageEvent) observe(c *sarama.Config, line *lifeline) {
+	e.builder.ExporterUsageEventThrottleTime.Add(line.ctx, 0) // a number before the first
 	c.MetricRegistry = newSaramaMetrics(func(d time.Duration) {
 		e.builder.ExporterUsageEventThrottleTime.Add(context.Background(), d.Seconds())
 	})

@@ -54,9 +54,11 @@ func (t *telemetry) offers(ctx context.Context, outcome string) {
 // checkpoint tells of one batch of the storage, or of the memory that stands for it.
 func (t *telemetry) checkpoint(ctx context.Context, took time.Duration, err error) {
 	t.builder.ReceiverVMUsageCheckpointDuration.Record(ctx, took.Seconds())
+	failures := int64(0) // so that there is a number before the first
 	if err != nil {
-		t.builder.ReceiverVMUsageCheckpointFailures.Add(ctx, 1)
+		failures = 1
 	}
+	t.builder.ReceiverVMUsageCheckpointFailures.Add(ctx, failures)
 }
 
 // outboxCounts adds what the outbox did since before.
