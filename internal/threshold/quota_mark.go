@@ -63,13 +63,16 @@ func (m *mark) insert(i int, r run) {
 		m.n++
 		return
 	}
-	if i == 0 { // it comes before all: what lies between it and the first is given up
+	switch i { // what lies between the first two of five is given up
+	case 0:
 		m.runs[0].first = r.first
-		return
+	case 1:
+		m.runs[0].last = r.last
+	default:
+		m.runs[1].first = m.runs[0].first
+		copy(m.runs[:i-1], m.runs[1:i])
+		m.runs[i-1] = r
 	}
-	m.runs[1].first = m.runs[0].first
-	copy(m.runs[:i-1], m.runs[1:i])
-	m.runs[i-1] = r
 }
 
 // mulDiv returns a*b/c, rounded down, of numbers that are not negative, with b <= c and c > 0.
