@@ -58,7 +58,8 @@ With it you can
   broker   run only the Kafka, for a collector that you start yourself
   tail     read the events of any Kafka
   verify   prove that the events are complete and add up
-  dlq      look at the events that could not be written, and send them again`,
+  dlq      look at the events that could not be written, and send them again
+  rules    check threshold rules before a collector does`,
 		Example: `  # meter this machine and watch; Ctrl-C ends it
   vmusagectl up
 
@@ -85,7 +86,7 @@ With it you can
 	root.SetOut(t.out)
 	root.SetErr(t.err)
 	root.SetVersionTemplate("vmusagectl {{.Version}}\n")
-	root.AddCommand(newUp(t), newBroker(t), newTail(t), newVerify(t), newDLQ(t))
+	root.AddCommand(newUp(t), newBroker(t), newTail(t), newVerify(t), newDLQ(t), newRules(t))
 	wrongUsage(root)
 	return root
 }

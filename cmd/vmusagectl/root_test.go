@@ -21,6 +21,8 @@ func TestHelpTeaches(t *testing.T) {
 		{"dlq", "show", "--help"},
 		{"dlq", "replay", "--help"},
 		{"dlq", "export", "--help"},
+		{"rules"},
+		{"rules", "check", "--help"},
 	} {
 		status, out, err := call(t, args...)
 		assert.Equal(t, exitOK, status)

@@ -39,11 +39,11 @@ func (d *decoder) document(line int, key, detail string) {
 
 // stop notes why reading ends here.
 func (d *decoder) stop(err error) {
+	p := Problem{Index: -1, Detail: err.Error()}
 	if stop, ok := errors.AsType[*stopError](err); ok {
-		d.document(stop.line, "", stop.detail)
-		return
+		p.Line = stop.line
 	}
-	d.document(0, "", err.Error())
+	d.problem.addLast(p)
 }
 
 func (d *decoder) topLevel(line int) {
@@ -83,7 +83,7 @@ func (d *decoder) rule(n *node) bool {
 	rd := ruleDecoder{decoder: d, rule: r, node: n}
 	rd.decode()
 	if first, twice := d.ids[r.ID]; twice {
-		rd.fault("id", r.ID, "that is the id of "+first.String()+", too, and each rule has one of its own")
+		rd.fault("id", r.ID, "that is the id of "+first.String()+", too: each rule has one of its own")
 	} else if r.ID != "" {
 		d.ids[r.ID] = place{index, n.line}
 	}
@@ -97,11 +97,18 @@ func (d *decoder) rule(n *node) bool {
 	}
 	if len(d.problem.Problems) == 0 {
 		d.rules = append(d.rules, r)
-	} else {
-		d.rules = nil
+		return true
+	}
+	d.rules = nil
+	if d.problem.More > maxCounted {
+		d.problem.addLast(Problem{Line: n.line, Index: -1, Detail: "there are so many problems that the rest was not read"})
+		return false
 	}
 	return true
 }
+
+// maxCounted is how many problems are counted, told or not, before reading ends.
+const maxCounted = 10_000
 
 func (p place) String() string {
 	if p.line == 0 {
@@ -188,7 +195,7 @@ func (d *ruleDecoder) field(key string, n *node) {
 	case "limit":
 		r.LimitWritten = d.number(key, n)
 		if r.LimitWritten == 0 {
-			d.fault(key, "", "0 would be 100 %: leave limit out, or write what 100 % is")
+			d.fault(key, 0, "0 would be 100 %: leave limit out, or write what 100 % is")
 		}
 	case "warning":
 		r.Warning, r.HasWarning = d.number(key, n), true

@@ -14,7 +14,7 @@ func (d *ruleDecoder) is(key string, n *node, kind nodeKind, remedy string) bool
 		return true
 	}
 	var value any
-	detail := "must be " + kind.String()
+	detail := "must be " + kind.String() + remedy
 	switch n.kind {
 	case textNode:
 		value = n.text
@@ -25,7 +25,7 @@ func (d *ruleDecoder) is(key string, n *node, kind nodeKind, remedy string) bool
 	default:
 		detail += ", not " + n.kind.String()
 	}
-	d.fault(key, value, detail+remedy)
+	d.fault(key, value, detail)
 	return false
 }
 
@@ -89,7 +89,7 @@ func (d *ruleDecoder) zone(key string, n *node) *time.Location {
 func (d *ruleDecoder) texts(key string, n *node) []string {
 	if n.kind != listNode {
 		if n.kind == mapNode {
-			d.is(key, n, listNode, " of texts")
+			d.is(key, n, textNode, " or a list of texts")
 			return nil
 		}
 		if text := d.text(key, n); text != "" || n.kind == textNode {
@@ -119,7 +119,7 @@ func (d *ruleDecoder) values(key string, n *node) Values {
 		return v
 	}
 	if len(texts) == 0 {
-		d.fault(key, nil, `is an empty list, which nothing is in: leave it out for all, or write "*" for all that have one`)
+		d.fault(key, nil, `is an empty list, so nothing matches: leave it out for all, or write "*" for all that have a value`)
 	}
 	for _, text := range texts {
 		if f := v.add(text); f != "" {
@@ -134,13 +134,13 @@ func (d *ruleDecoder) values(key string, n *node) Values {
 func (v *Values) add(text string) string {
 	switch {
 	case text == "":
-		return `is empty: write "*" for all that have a value, or leave it out for all`
+		return `write "*" for all that have a value, or leave it out for all`
 	case !isGlob(text):
 		v.Exact = append(v.Exact, text)
 		return ""
 	}
 	if f := checkGlob(text); f != "" {
-		return "is a pattern that " + f
+		return "the pattern " + f
 	}
 	if strings.ContainsAny(strings.NewReplacer(`\\`, "", `\*`, "", `\?`, "", `\[`, "").Replace(text), `*?[\`) {
 		v.Globs = append(v.Globs, text)
@@ -160,7 +160,7 @@ func (v *Values) normalize() {
 }
 
 func (d *ruleDecoder) matchers(key string, n *node) []Matcher {
-	if !d.is(key, n, mapNode, ` of names to values, such as {disk.io.direction: read}`) {
+	if !d.is(key, n, mapNode, ` of names and values, such as {disk.io.direction: read}`) {
 		return nil
 	}
 	var ms []Matcher
@@ -172,7 +172,7 @@ func (d *ruleDecoder) matchers(key string, n *node) []Matcher {
 }
 
 func (d *ruleDecoder) labels(key string, n *node) []Label {
-	if !d.is(key, n, mapNode, " of names to texts, such as {team: billing}") {
+	if !d.is(key, n, mapNode, " of names and texts, such as {team: billing}") {
 		return nil
 	}
 	var ls []Label

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"unicode/utf8"
 )
 
 // Bounds of a document.
@@ -38,7 +39,7 @@ func Parse(data []byte, o Options) ([]*Rule, error) {
 	case len(text) == 0:
 		// Not the same as no rules: that is what a file looks like that is being written.
 		d.document(0, "", "the document is empty: write rules: [] for no rules")
-	case (text[0] == '{' || text[0] == '[') && json.Valid(data):
+	case (text[0] == '{' || text[0] == '[') && json.Valid(data) && utf8.Valid(data):
 		d.fromJSON(data)
 	default:
 		d.fromYAML(data)

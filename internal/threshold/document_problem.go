@@ -74,6 +74,15 @@ func (e *DocumentError) add(p Problem) {
 	e.Problems = append(e.Problems, p)
 }
 
+// addLast takes a problem even where there are enough.
+func (e *DocumentError) addLast(p Problem) {
+	if last := MaxProblems - 1; len(e.Problems) > last {
+		e.Problems = e.Problems[:last]
+		e.More++
+	}
+	e.add(p)
+}
+
 // err returns e where there are problems.
 func (e *DocumentError) err() error {
 	if len(e.Problems) == 0 {

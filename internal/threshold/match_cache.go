@@ -95,14 +95,7 @@ func (c *matchCache) put(hash uint64, s *Subject, key []byte, build func() *Matc
 	if m == nil {
 		m = build()
 	}
-	// The subject's texts may lie in a batch that is to be freed.
-	e := &cachedMatch{
-		instance: strings.Clone(s.InstanceID), user: strings.Clone(s.UserID), org: strings.Clone(s.OrgID),
-		labels: make([]string, len(c.keys)),
-	}
-	for i, k := range c.keys {
-		e.labels[i] = strings.Clone(s.label(k))
-	}
+	e := c.entry(s)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if first := c.sets[string(key)]; first != nil { // of another goroutine
@@ -121,6 +114,20 @@ func (c *matchCache) putLocked(hash uint64, e *cachedMatch) {
 		c.sets = map[string]*Matched{}
 	}
 	c.young[hash] = e
+}
+
+// entry returns a copy of the subject's texts, which may lie in a batch that is
+// to be freed. They lie in a row, so that comparing them reads little memory.
+func (c *matchCache) entry(s *Subject) *cachedMatch {
+	texts := append(make([]string, 0, 3+len(c.keys)), s.InstanceID, s.UserID, s.OrgID)
+	for _, key := range c.keys {
+		texts = append(texts, s.label(key))
+	}
+	all := strings.Join(texts, "")
+	for i := range texts {
+		texts[i], all = all[:len(texts[i])], all[len(texts[i]):]
+	}
+	return &cachedMatch{instance: texts[0], user: texts[1], org: texts[2], labels: texts[3:]}
 }
 
 // labelKeys returns the keys of labels that the selectors of rules name, sorted.

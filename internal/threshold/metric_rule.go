@@ -75,6 +75,9 @@ func (r *Rule) resolve() *fault {
 			base = base.perSecond()
 		}
 		if scale, ok = written.in(base); !ok {
+			if r.Calendar() && isRate(*unitOf, m.Unit) {
+				return &fault{"unit", *unitOf, "a rate is one of a period: write window: period, or an amount such as GBy"}
+			}
 			return &fault{"unit", *unitOf, r.unitsThatFit()}
 		}
 	} else if r.Resource != "" {
@@ -100,7 +103,7 @@ func (r *Rule) findMeasure(written string) (*Measure, *fault) {
 		return t.share, nil
 	case r.Window == WindowNone:
 		if t.level == nil {
-			return nil, &fault{"type", string(r.Type), fmt.Sprintf("%s has no absolute level: use percentage without limit, or a window", r.Resource)}
+			return nil, &fault{"type", string(r.Type), fmt.Sprintf("%s has no absolute level: write percentage without limit, or a window", r.Resource)}
 		}
 		return t.level, nil
 	case share:
@@ -126,9 +129,9 @@ func (r *Rule) findMetric(written string, share bool) (*Measure, *fault) {
 		m.PerSecond = r.Window == WindowPeriod && isRate(written, m.Unit)
 		return m, nil
 	case r.Window != WindowNone:
-		return nil, &fault{"window", string(r.Window), fmt.Sprintf("is for amounts, and %s is none: leave window out, or use a metric of %s*", r.Metric, usage.MetricPrefix)}
+		return nil, &fault{"window", string(r.Window), fmt.Sprintf("only amounts have a window, and %s is none: leave it out, or use a metric of %s*", r.Metric, usage.MetricPrefix)}
 	case strings.HasPrefix(r.Metric, usage.MetricPrefix) && r.Metric != usage.MetricStatistics:
-		return nil, &fault{"metric", r.Metric, "is no metric that usage has: see docs/thresholds.md"}
+		return nil, &fault{"metric", r.Metric, "no meter has that name: see docs/thresholds.md"}
 	case share:
 		written = "1"
 	}
@@ -143,17 +146,16 @@ func isRate(written, metric string) bool {
 }
 
 func (r *Rule) unitsThatFit() string {
-	what := r.Metric
 	if r.Resource != "" {
-		return fmt.Sprintf("%s has %s", r.Resource, measures[r.Resource].units)
+		return fmt.Sprintf("units of %s are %s", r.Resource, measures[r.Resource].units)
 	}
 	m, _ := usageMeasure(r.Metric, nil)
-	return fmt.Sprintf("%s has %s", what, m.Unit)
+	return fmt.Sprintf("%s is in %s", r.Metric, m.Unit)
 }
 
 func unknownUnit(s string) string {
 	if strings.HasSuffix(s, "iB") || s == "B" || s == "KB" || s == "kB" || s == "TB" {
-		return "is no UCUM unit: a byte is By, so write GiBy, MiBy, GBy or kBy"
+		return "no UCUM unit: a byte is By, so write GiBy, MiBy, GBy or kBy"
 	}
-	return "is no UCUM unit: write one such as GiBy, GBy, By/s, s, h, % or {packet}"
+	return "no UCUM unit: write one such as GiBy, GBy, By/s, s, h, % or {packet}"
 }

@@ -4,28 +4,12 @@ import "time"
 
 // A Rule is one thing that somebody wants to know. It is validated, has its
 // defaults, and never changes once it is in a [Set].
+//
+// What every check of a point reads comes first, so that it lies together.
 type Rule struct {
-	ID          string // unique in a Set, 1 to 128 bytes
-	Description string
-	Enabled     bool
-
-	// What is measured: a resource, or any metric by name.
-	Resource   Resource
-	Metric     string
-	Attributes []Matcher // of the data point, all of which must match; with Metric
-
-	Type Type
-	// Unit is the UCUM unit of Warning, Critical and Clear. Percentages have "%"; ""
-	// says that the points of a Metric are taken as they are.
-	Unit string
-	// LimitWritten is the 100 % of a percentage in LimitUnit, as somebody wrote it;
-	// 0 where the metric has an allotment of its own.
-	LimitWritten float64
-	LimitUnit    string
-
-	// Measure, Limit and Scale follow from the above. Limit is LimitWritten in the
-	// unit of the Measure, and Scale what a value in that unit is divided by to be
-	// in Unit. See [Rule.Value].
+	// Measure, Limit and Scale follow from what is below. Limit is LimitWritten in
+	// the unit of the Measure, and Scale what an absolute value in that unit is
+	// divided by to be in Unit. See [Rule.Value].
 	Measure *Measure // never nil in a Set
 	Limit   float64
 	Scale   float64
@@ -37,21 +21,39 @@ type Rule struct {
 	HasWarning, HasCritical, HasClear bool
 	Direction                         Direction
 
+	Type Type
+	// Window says over what an amount is added up; WindowNone checks levels.
+	Window Window
+	ID     string // unique in a Set, 1 to 128 bytes
+
+	// What is measured: a resource, or any metric by name.
+	Resource   Resource
+	Metric     string
+	Attributes []Matcher // of the data point, all of which must match; with Metric
+
+	// Unit is the UCUM unit of Warning, Critical and Clear. Percentages have "%"; ""
+	// says that the points of a Metric are taken as they are.
+	Unit string
+	// LimitWritten is the 100 % of a percentage in LimitUnit, as somebody wrote it;
+	// 0 where the metric has an allotment of its own.
+	LimitWritten float64
+	LimitUnit    string
+
 	For            time.Duration // how long it must be so before it is said
 	KeepFiringFor  time.Duration // how long it must be over before that is said
 	RepeatInterval time.Duration // after how long it is said again; 0 is never
 	NoData         NoData
 	NoDataAfter    time.Duration // how long nothing is measured before NoData applies
 
-	// Window says over what an amount is added up; WindowNone checks levels.
-	Window   Window
 	Timezone *time.Location // of hours, days and months; never nil
 	Per      Per
 
-	Action   string // log, notify, or a name that means something to who reads the events
-	Selector Selector
-	Channels []string
-	Labels   []Label // sorted by key
+	Enabled     bool
+	Description string
+	Action      string // log, notify, or a name that means something to who reads the events
+	Selector    Selector
+	Channels    []string
+	Labels      []Label // sorted by key
 
 	Source Source // where it was written
 }

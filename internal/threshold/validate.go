@@ -50,49 +50,63 @@ func (d *ruleDecoder) validate() {
 		return
 	}
 	if f := r.resolve(); f != nil {
-		d.check(false, f.key, f.value, f.detail)
+		d.note(f.key, f.value, f.detail)
 		return
 	}
 	d.checkShare()
 }
 
-// check notes a fault of a key where ok is false and none is noted yet.
-func (d *ruleDecoder) check(ok bool, key string, value any, detail string) {
+// note notes a fault of a key where none is noted yet.
+func (d *ruleDecoder) note(key string, value any, detail string) {
 	same := func(f fault) bool { return f.key == key }
 	meant := value == nil && slices.Contains(d.meant, key) // it is not missing, only misspelled
-	if !ok && !meant && !slices.ContainsFunc(d.faults, same) {
+	if !meant && !slices.ContainsFunc(d.faults, same) {
 		d.fault(key, value, detail)
 	}
 }
 
-// oneOf checks a word.
-func (d *ruleDecoder) oneOf(key, value string, words ...string) {
-	if value == "" {
-		d.check(false, key, nil, "is missing: write "+alternatives(words))
-		return
+// oneOf checks a word, and replaces it by ours: all rules then share its bytes.
+func oneOf[T ~string](d *ruleDecoder, key string, word *T, words ...T) {
+	switch i := slices.Index(words, *word); {
+	case i >= 0:
+		*word = words[i]
+	case *word == "":
+		d.note(key, nil, "is missing: write "+alternatives(words))
+	default:
+		d.note(key, string(*word), "must be "+alternatives(words))
 	}
-	d.check(slices.Contains(words, value), key, value, "must be "+alternatives(words))
 }
 
-func alternatives(words []string) string {
-	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " or " + words[last]
+func alternatives[T ~string](words []T) string {
+	var b strings.Builder
+	for i, w := range words {
+		switch {
+		case i > 0 && i == len(words)-1:
+			b.WriteString(" or ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(w))
+	}
+	return b.String()
 }
 
 // checkWhat checks what is measured, and sets the window that goes without saying.
 func (d *ruleDecoder) checkWhat() {
 	r := d.rule
-	resources := []string{string(CPU), string(MemoryResource), string(Storage), string(NetworkIngress), string(NetworkEgress), string(DiskIO), string(GPU)}
+	resources := []Resource{CPU, MemoryResource, Storage, NetworkIngress, NetworkEgress, DiskIO, GPU}
 	switch {
 	case r.Resource != "" && r.Metric != "":
-		d.check(false, "metric", r.Metric, "and there is a resource, too: leave out one of them")
+		d.note("metric", r.Metric, "there is a resource, too: leave out one of them")
 	case r.Resource != "":
-		d.oneOf("resource", string(r.Resource), resources...)
+		oneOf(d, "resource", &r.Resource, resources...)
 	case r.Metric == "" && !d.faulty("metric") && !d.faulty("resource"):
-		d.check(false, "resource", nil, "is missing: write "+alternatives(resources)+", or metric and the name of one")
+		d.note("resource", nil, "is missing: write "+alternatives(resources)+", or metric and the name of one")
 	}
-	d.check(len(r.Attributes) == 0 || r.Metric != "", "attributes", nil, "are of a metric: a resource has its own")
-	d.oneOf("type", string(r.Type), string(Percentage), string(Absolute))
+	if len(r.Attributes) != 0 && r.Metric == "" {
+		d.note("attributes", nil, "are of a metric: a resource has its own")
+	}
+	oneOf(d, "type", &r.Type, Percentage, Absolute)
 	switch r.Resource {
 	case NetworkIngress, NetworkEgress, DiskIO:
 		if r.Window == WindowNone && !d.faulty("window") {
@@ -101,18 +115,24 @@ func (d *ruleDecoder) checkWhat() {
 	}
 	if r.Type == Percentage {
 		r.LimitUnit, r.Unit = r.Unit, "%"
-		d.check(r.LimitUnit == "" || r.LimitUnit == "%" || r.LimitWritten != 0, "unit", r.LimitUnit, "is that of limit, which is missing: percentages have none, or write limit")
+		if r.LimitUnit != "" && r.LimitUnit != "%" && r.LimitWritten == 0 && !d.faulty("limit") {
+			d.note("unit", r.LimitUnit, "that is the unit of limit, which is missing: write limit, or leave out unit")
+		}
 		if r.LimitUnit == "%" && r.LimitWritten == 0 {
 			r.LimitUnit = ""
 		}
 	} else {
-		d.check(r.LimitWritten == 0, "limit", r.LimitWritten, "is the 100 % of a percentage: leave it out, or write type: percentage")
+		if r.LimitWritten != 0 {
+			d.note("limit", r.LimitWritten, "a limit is the 100 % of a percentage: leave it out, or write type: percentage")
+		}
 	}
 }
 
 func (d *ruleDecoder) checkNumbers() {
 	r := d.rule
-	d.check(r.HasWarning || r.HasCritical, "warning", nil, "is missing: write warning or critical or both")
+	if !r.HasWarning && !r.HasCritical {
+		d.note("warning", nil, "is missing: write warning or critical or both")
+	}
 	numbers := []struct {
 		key   string
 		value float64
@@ -128,10 +148,16 @@ func (d *ruleDecoder) checkNumbers() {
 		if !n.has {
 			continue
 		}
-		d.check(!math.IsNaN(n.value) && math.Abs(n.value) <= MaxNumber, n.key, n.value, fmt.Sprintf("must be a number of at most %g", MaxNumber))
-		d.check(n.value >= 0 || negative, n.key, n.value, "must not be negative")
+		if math.IsNaN(n.value) || math.Abs(n.value) > MaxNumber {
+			d.note(n.key, n.value, fmt.Sprintf("must be a number of at most %g", MaxNumber))
+		}
+		if n.value < 0 && !negative {
+			d.note(n.key, n.value, "must not be negative")
+		}
 		zero := n.value == 0 && r.Direction == Above && !negative && (n.key == "warning" || n.key == "critical")
-		d.check(!zero, n.key, n.value, "is what everything reaches: write a number above 0")
+		if zero {
+			d.note(n.key, n.value, "everything reaches that: write a number above 0")
+		}
 	}
 	if d.faulty("warning") || d.faulty("critical") || d.faulty("clear") {
 		return
@@ -144,11 +170,19 @@ func (d *ruleDecoder) checkNumbers() {
 	both := r.HasWarning && r.HasCritical
 	switch r.Direction {
 	case Above:
-		d.check(!both || r.Critical >= r.Warning, "critical", r.Critical, fmt.Sprintf("must be at least warning, which is %v", r.Warning))
-		d.check(!r.HasClear || r.Clear <= first, "clear", r.Clear, fmt.Sprintf("must be at most %s, which is %v", name, first))
+		if both && r.Critical < r.Warning {
+			d.note("critical", r.Critical, fmt.Sprintf("must be at least warning, which is %v", r.Warning))
+		}
+		if r.HasClear && r.Clear > first {
+			d.note("clear", r.Clear, fmt.Sprintf("must be at most %s, which is %v", name, first))
+		}
 	case Below:
-		d.check(!both || r.Critical <= r.Warning, "critical", r.Critical, fmt.Sprintf("must be at most warning, which is %v, with direction below", r.Warning))
-		d.check(!r.HasClear || r.Clear >= first, "clear", r.Clear, fmt.Sprintf("must be at least %s, which is %v, with direction below", name, first))
+		if both && r.Critical > r.Warning {
+			d.note("critical", r.Critical, fmt.Sprintf("must be at most warning, which is %v, with direction below", r.Warning))
+		}
+		if r.HasClear && r.Clear < first {
+			d.note("clear", r.Clear, fmt.Sprintf("must be at least %s, which is %v, with direction below", name, first))
+		}
 	}
 }
 
@@ -163,7 +197,9 @@ func (d *ruleDecoder) checkShare() {
 		key   string
 		value float64
 	}{{"warning", r.Warning}, {"critical", r.Critical}, {"clear", r.Clear}} {
-		d.check(n.value <= 100, n.key, n.value, fmt.Sprintf("is never reached: %s is a share of what was allotted, at most 100", r.Resource))
+		if n.value > 100 {
+			d.note(n.key, n.value, fmt.Sprintf("must be at most 100: %s is a share of what was allotted", r.Resource))
+		}
 	}
 }
 
@@ -173,29 +209,41 @@ func (d *ruleDecoder) checkTimes() {
 		key   string
 		value time.Duration
 	}{{"for", r.For}, {"keep_firing_for", r.KeepFiringFor}, {"repeat_interval", r.RepeatInterval}, {"no_data_after", r.NoDataAfter}} {
-		d.check(t.value >= 0 && t.value <= MaxDuration, t.key, t.value, fmt.Sprintf("must be between 0s and %s", MaxDuration))
+		if t.value < 0 || t.value > MaxDuration {
+			d.note(t.key, t.value, fmt.Sprintf("must be between 0s and %s", MaxDuration))
+		}
 	}
-	d.check(r.RepeatInterval == 0 || r.RepeatInterval >= MinRepeat, "repeat_interval", r.RepeatInterval, fmt.Sprintf("must be 0s, for never, or at least %s", MinRepeat))
-	d.oneOf("no_data", string(r.NoData), string(NoDataKeep), string(NoDataResolve), string(NoDataNotify))
-	d.check(r.NoDataAfter > 0 || r.NoData == NoDataKeep, "no_data_after", r.NoDataAfter, fmt.Sprintf("must be above 0s with no_data: %s", r.NoData))
+	if r.RepeatInterval != 0 && r.RepeatInterval < MinRepeat {
+		d.note("repeat_interval", r.RepeatInterval, fmt.Sprintf("must be 0s, for never, or at least %s", MinRepeat))
+	}
+	oneOf(d, "no_data", &r.NoData, NoDataKeep, NoDataResolve, NoDataNotify)
+	if r.NoDataAfter <= 0 && r.NoData != NoDataKeep {
+		d.note("no_data_after", r.NoDataAfter, fmt.Sprintf("must be above 0s with no_data: %s", r.NoData))
+	}
 }
 
 func (d *ruleDecoder) checkWindow() {
 	r := d.rule
-	d.oneOf("direction", string(r.Direction), string(Above), string(Below))
-	d.oneOf("per", string(r.Per), string(PerInstance), string(PerUser), string(PerOrg))
+	oneOf(d, "direction", &r.Direction, Above, Below)
+	oneOf(d, "per", &r.Per, PerInstance, PerUser, PerOrg)
 	if r.Window != WindowNone {
-		d.oneOf("window", string(r.Window), string(WindowPeriod), string(WindowHour), string(WindowDay), string(WindowMonth))
+		oneOf(d, "window", &r.Window, WindowPeriod, WindowHour, WindowDay, WindowMonth)
 	}
 	if d.faulty("window") {
 		return
 	}
 	if r.Calendar() {
-		d.check(r.Direction != Below, "direction", string(r.Direction), fmt.Sprintf("with window: %s would be violated as each %s begins: use window: period, or above", r.Window, r.Window))
+		if r.Direction == Below {
+			d.note("direction", string(r.Direction), fmt.Sprintf("an amount is below everything as a %s begins: write window: period, or direction: above", r.Window))
+		}
 		return
 	}
-	d.check(r.Timezone.String() == "UTC", "timezone", r.Timezone.String(), "is for window: hour, day or month: leave it out")
-	d.check(r.Per == PerInstance, "per", string(r.Per), "is for window: hour, day or month: levels and periods of several instances are not added up")
+	if r.Timezone != time.UTC {
+		d.note("timezone", r.Timezone.String(), "only hours, days and months have one: leave it out, or write window")
+	}
+	if r.Per != PerInstance {
+		d.note("per", string(r.Per), "only over an hour, a day or a month is usage of several instances added up: write window, or per: instance")
+	}
 }
 
 // Calendar reports whether the rule adds up usage over an hour, a day or a month.
@@ -208,6 +256,6 @@ func (d *ruleDecoder) checkFleet() {
 	if r.Per == PerInstance || d.options.Fleet {
 		return
 	}
-	d.check(false, "per", string(r.Per), fmt.Sprintf("needs a collector that sees all usage of the %s, or each would count only its own part: "+
-		"set scope: fleet on a gateway that gets all of an owner's usage, or write per: instance", r.Per))
+	d.note("per", string(r.Per), fmt.Sprintf("each collector would count only what it sees of the %s: "+
+		"write per: instance, or set scope: fleet on a gateway that gets all usage of an owner", r.Per))
 }

@@ -11,41 +11,62 @@ func (d *ruleDecoder) checkTexts() {
 	r := d.rule
 	switch {
 	case r.ID == "":
-		d.check(false, "id", nil, "is missing: each rule has an id of its own")
+		d.note("id", nil, "is missing: each rule has an id of its own")
 	case len(r.ID) > MaxID:
-		d.check(false, "id", r.ID, fmt.Sprintf("must have at most %d bytes", MaxID))
+		d.note("id", r.ID, fmt.Sprintf("must have at most %d bytes", MaxID))
 		r.ID = "" // not to be repeated in every message
 	default:
-		d.check(clean(r.ID, "") && !strings.ContainsAny(r.ID, " ,"), "id", r.ID, "must have no spaces, commas or control characters")
+		if !clean(r.ID, "") || strings.ContainsAny(r.ID, " ,") {
+			d.note("id", r.ID, "must have no spaces, commas or control characters")
+		}
 	}
-	d.check(len(r.Description) <= MaxDescription, "description", r.Description, fmt.Sprintf("must have at most %d bytes", MaxDescription))
-	d.check(clean(r.Description, "\n\t"), "description", r.Description, "must have no control characters")
+	if len(r.Description) > MaxDescription {
+		d.note("description", r.Description, fmt.Sprintf("must have at most %d bytes", MaxDescription))
+	}
+	if !clean(r.Description, "\n\t") {
+		d.note("description", r.Description, "must have no control characters")
+	}
 	d.name("metric", r.Metric)
-	d.check(len(r.Unit) <= maxUnit, "unit", r.Unit, fmt.Sprintf("must have at most %d bytes", maxUnit))
-	d.check(r.Action != "", "action", r.Action, "must be log, notify or a name")
+	if len(r.Unit) > maxUnit {
+		d.note("unit", r.Unit, fmt.Sprintf("must have at most %d bytes", maxUnit))
+	}
+	if r.Action == "" {
+		d.note("action", r.Action, "must be log, notify or a name")
+	}
 	d.name("action", r.Action)
-	d.check(len(r.Channels) <= MaxChannels, "channels", nil, fmt.Sprintf("are %d: at most %d", len(r.Channels), MaxChannels))
+	if len(r.Channels) > MaxChannels {
+		d.note("channels", nil, fmt.Sprintf("are %d: at most %d", len(r.Channels), MaxChannels))
+	}
 	for i, c := range r.Channels {
 		key := fmt.Sprintf("channels[%d]", i)
-		d.check(c != "", key, c, "must not be empty")
+		if c == "" {
+			d.note(key, c, "must not be empty")
+		}
 		d.name(key, c)
 	}
-	d.check(len(r.Labels) <= MaxLabels, "labels", nil, fmt.Sprintf("are %d: at most %d", len(r.Labels), MaxLabels))
+	if len(r.Labels) > MaxLabels {
+		d.note("labels", nil, fmt.Sprintf("are %d: at most %d", len(r.Labels), MaxLabels))
+	}
 	for _, l := range r.Labels {
 		d.key("labels", l.Key)
-		d.check(len(l.Value) <= MaxText && clean(l.Value, ""), join("labels", short(l.Key)), l.Value, textRule)
+		if len(l.Value) > MaxText || !clean(l.Value, "") {
+			d.note(join("labels", short(l.Key)), l.Value, textRule)
+		}
 	}
 }
 
 var textRule = fmt.Sprintf("must have at most %d bytes and no control characters", MaxText)
 
 func (d *ruleDecoder) name(key, value string) {
-	d.check(len(value) <= MaxText && clean(value, "") && !strings.Contains(value, " "), key, value,
-		fmt.Sprintf("must have at most %d bytes, and no spaces or control characters", MaxText))
+	if len(value) > MaxText || !clean(value, "") || strings.Contains(value, " ") {
+		d.note(key, value, fmt.Sprintf("must have at most %d bytes, and no spaces or control characters", MaxText))
+	}
 }
 
 func (d *ruleDecoder) key(of, key string) {
-	d.check(key != "" && len(key) <= MaxText && clean(key, ""), of, key, "has a key that is empty, has control characters, or more than 256 bytes")
+	if key == "" || len(key) > MaxText || !clean(key, "") {
+		d.note(of, key, "must have keys of 1 to 256 bytes without control characters")
+	}
 }
 
 // short is a key that may stand in a path.
@@ -73,7 +94,9 @@ func (d *ruleDecoder) checkSelector() {
 }
 
 func (d *ruleDecoder) checkMatchers(key string, ms []Matcher) {
-	d.check(len(ms) <= MaxLabels, key, nil, fmt.Sprintf("are %d: at most %d", len(ms), MaxLabels))
+	if len(ms) > MaxLabels {
+		d.note(key, nil, fmt.Sprintf("are %d: at most %d", len(ms), MaxLabels))
+	}
 	for i := range ms {
 		d.key(key, ms[i].Key)
 		d.checkValues(join(key, short(ms[i].Key)), &ms[i].Values)
@@ -81,11 +104,17 @@ func (d *ruleDecoder) checkMatchers(key string, ms []Matcher) {
 }
 
 func (d *ruleDecoder) checkValues(key string, v *Values) {
-	d.check(len(v.Exact) <= MaxValues, key, nil, fmt.Sprintf("has %d values: at most %d", len(v.Exact), MaxValues))
-	d.check(len(v.Globs) <= MaxGlobs, key, nil, fmt.Sprintf("has %d patterns: at most %d", len(v.Globs), MaxGlobs))
+	if len(v.Exact) > MaxValues {
+		d.note(key, nil, fmt.Sprintf("has %d values: at most %d", len(v.Exact), MaxValues))
+	}
+	if len(v.Globs) > MaxGlobs {
+		d.note(key, nil, fmt.Sprintf("has %d patterns: at most %d", len(v.Globs), MaxGlobs))
+	}
 	for _, texts := range [][]string{v.Exact, v.Globs} {
 		for _, t := range texts {
-			d.check(len(t) <= MaxText && clean(t, ""), key, t, textRule)
+			if len(t) > MaxText || !clean(t, "") {
+				d.note(key, t, textRule)
+			}
 		}
 	}
 }
