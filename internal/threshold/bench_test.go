@@ -81,11 +81,11 @@ func BenchmarkParse(b *testing.B) {
 // BenchmarkCompile also reports what rules and set take of memory.
 func BenchmarkCompile(b *testing.B) {
 	sizes(b, func(b *testing.B, n int) {
-		before := heap()
+		before := heapInUse()
 		rules := parse(b, document(n))
-		parsed := heap()
+		parsed := heapInUse()
 		set := compile(b, rules...)
-		compiled := heap()
+		compiled := heapInUse()
 		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := Compile(rules); err != nil {
@@ -98,7 +98,7 @@ func BenchmarkCompile(b *testing.B) {
 	})
 }
 
-func heap() int64 {
+func heapInUse() int64 {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats

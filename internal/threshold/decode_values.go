@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	_ "time/tzdata" // for systems without, such as containers made from scratch
 )
 
 func (d *ruleDecoder) is(key string, n *node, kind nodeKind, remedy string) bool {

@@ -55,20 +55,22 @@ func TestHash(t *testing.T) {
 
 	for _, same := range []string{
 		with("description: told differently"), with("action: page"), with("channels: [mail]"), with("labels: {a: b}"),
-		with("repeat_interval: 1h"), with("enabled: true"), with("direction: above"), with("per: instance"), with("timezone: UTC"),
+		with("enabled: true"), with("direction: above"), with("per: instance"), with("timezone: UTC"),
 		`{"warning": 80.0, "window": "day", "unit": "GBy", "limit": 1e1, "type": "percentage", "resource": "network_egress", "id": "a"}`,
 	} {
 		assert.Equal(t, hash(base), hash(same), same)
 	}
+	level := func(more string) string { return "{id: a, resource: cpu, type: percentage, warning: 80" + more + "}" }
+	assert.Equal(t, hash(level("")), hash(level(", repeat_interval: 1h")))
 	seen := map[Hash]string{hash(base): base}
 	for _, other := range []string{
-		with("enabled: false"), with("critical: 90"), with("critical: 100"), with("clear: 70"), with("for: 1m"), with("keep_firing_for: 1m"),
-		with("no_data: resolve"), with("no_data_after: 1h"), with("timezone: Europe/Berlin"), with("per: user"), with("per: org"),
+		with("enabled: false"), with("critical: 90"), with("critical: 100"), with("no_data_after: 1h"), with("timezone: Europe/Berlin"), with("per: user"), with("per: org"),
 		with("selector: {user_id: a}"), with("selector: {org_id: a}"), with("selector: {instance_id: a}"), with("selector: {labels: {a: a}}"),
 		with(`selector: {user_id: "a*"}`), with("selector: {user_id: [a, b]}"),
 		strings.Replace(base, "id: a", "id: b", 1), strings.Replace(base, "GBy", "GiBy", 1), strings.Replace(base, "10", "11", 1),
 		strings.Replace(base, "80", "81", 1), strings.Replace(base, "egress", "ingress", 1), strings.Replace(base, "day", "month", 1),
 		strings.Replace(base, "warning", "critical", 1),
+		level(""), level(", clear: 70"), level(", clear: 0"), level(", for: 1m"), level(", keep_firing_for: 1m"), level(", no_data: resolve"),
 		"{id: a, metric: vm.x, type: absolute, warning: 80}", "{id: a, metric: vm.x, type: absolute, warning: 80, direction: below}",
 		"{id: a, metric: vm.x, type: absolute, warning: 80, attributes: {a: b}}", "{id: a, metric: vm.x, type: absolute, warning: 80, unit: By}",
 	} {

@@ -233,9 +233,7 @@ func (d *ruleDecoder) checkWindow() {
 		return
 	}
 	if r.Calendar() {
-		if r.Direction == Below {
-			d.note("direction", string(r.Direction), fmt.Sprintf("an amount is below everything as a %s begins: write window: period, or direction: above", r.Window))
-		}
+		d.checkQuota()
 		return
 	}
 	if r.Timezone != time.UTC {
@@ -243,6 +241,29 @@ func (d *ruleDecoder) checkWindow() {
 	}
 	if r.Per != PerInstance {
 		d.note("per", string(r.Per), "only over an hour, a day or a month is usage of several instances added up: write window, or per: instance")
+	}
+}
+
+// checkQuota checks what a rule says that adds up usage over a window of the
+// calendar: each level is told once, and the window's end is the end of it.
+func (d *ruleDecoder) checkQuota() {
+	r := d.rule
+	if r.Direction == Below {
+		d.note("direction", string(r.Direction), fmt.Sprintf("an amount is below everything as a %s begins: write window: period, or direction: above", r.Window))
+	}
+	for _, k := range []struct {
+		key   string
+		there bool
+	}{
+		{"clear", r.HasClear},
+		{"for", r.For != 0},
+		{"keep_firing_for", r.KeepFiringFor != 0},
+		{"repeat_interval", r.RepeatInterval != 0},
+		{"no_data", r.NoData != NoDataKeep},
+	} {
+		if k.there {
+			d.note(k.key, nil, fmt.Sprintf("does nothing with window: %s, of which each level is told once: leave it out", r.Window))
+		}
 	}
 }
 
