@@ -168,10 +168,10 @@ func TestGPUConfig(t *testing.T) {
 		section := cfg.GPU.Get()
 		section.Timeout = 500 * time.Millisecond
 		c.change(cfg, section)
-		assert.ErrorContains(t, cfg.Validate(), c.want)
+		require.ErrorContains(t, cfg.Validate(), c.want)
 	}
 	cfg := createDefaultConfig().(*Config)
-	assert.ErrorContains(t, cfg.Unmarshal(confmap.NewFromStringMap(map[string]any{"gpu": map[string]any{"timeout": "soon"}})),
+	require.ErrorContains(t, cfg.Unmarshal(confmap.NewFromStringMap(map[string]any{"gpu": map[string]any{"timeout": "soon"}})),
 		`gpu::timeout is "soon"`)
 
 	cfg = gpuConfig(t, "/usr/lib/libnvidia-ml.so.1")

@@ -36,6 +36,7 @@ type GPU struct {
 	Utilization Value // millionths, average since the last answer
 	Levels      *Levels
 
+	whole bool  // nothing of what is billed failed to be read
 	since int64 // CLOCK_BOOTTIME ns at which its amounts began at 0
 }
 
@@ -158,7 +159,7 @@ func (m *Meter) stoppedWorker(w *worker) bool {
 // take fills in an answer. No time grows by more than has passed.
 func (g *GPU) take(a *unitAnswer, t *tally, at reading.Instant) {
 	g.Answered = true
-	g.HasActive, g.HasMemory, g.Points = a.active, a.memory, a.points
+	g.HasActive, g.HasMemory, g.Points, g.whole = a.active, a.memory, a.points, a.whole
 	g.Levels = &a.levels
 	if covered := a.amounts.Covered - t.before.Covered; covered > 0 {
 		g.Utilization = Value{N: (a.amounts.Active - t.before.Active) * usage.FullCoverage / covered, OK: true}
@@ -187,7 +188,7 @@ func (s *Snapshot) Fill(r *reading.Reading, owner int) (any bool) {
 		if g.Allotted() {
 			r.Flavor.GPUs++
 		}
-		complete = complete && g.Answered
+		complete = complete && g.whole
 		if g.Answered {
 			s.count(r, g)
 		}

@@ -97,6 +97,7 @@ type fakeGPU struct {
 
 	hang        chan struct{} // usage blocks until it is closed
 	fails       error
+	energyFails error
 	noSamples   bool
 	unsupported bool // neither samples nor rates
 }
@@ -191,6 +192,9 @@ func (g *fakeGPU) Memory() (used, total uint64, err error) {
 func (g *fakeGPU) Energy() (uint64, error) {
 	leave, err := g.enter()
 	defer leave()
+	if err == nil {
+		err = g.energyFails
+	}
 	return uint64(time.Since(g.began).Milliseconds()) * g.watts, err //nolint:gosec // positive
 }
 

@@ -285,6 +285,30 @@ func TestLost(t *testing.T) {
 	})
 }
 
+// TestOneCallFails has the energy of a GPU not be readable once: what it used
+// meanwhile is not lost, and the GPU is not taken for one that went and came back.
+func TestOneCallFails(t *testing.T) {
+	in(t, func(d *fakeDriver, _ *Config) { newFakeGPU(d, "GPU-1") },
+		func(t *testing.T, d *fakeDriver, m *Meter) {
+			b := newBook()
+			for i := range 6 {
+				d.set(func() {
+					d.gpus[0].energyFails = nil
+					if i == 2 {
+						d.gpus[0].energyFails = &CallError{"DeviceGetTotalEnergyConsumption", Unknown}
+					}
+				})
+				_, r := read(t, m)
+				assert.Equal(t, i != 2, r.Scanned.HasClass(usage.GPU))
+				b.add(r, i == 5)
+				time.Sleep(10 * time.Second)
+			}
+			assert.EqualValues(t, 50*300_000, b.sum(usage.GPUEnergy))
+			assert.EqualValues(t, 50e6, b.sum(usage.GPUProvisioned))
+			assert.EqualValues(t, 1, m.Counts().Failures[Failure{"DeviceGetTotalEnergyConsumption", Unknown}], "cumulative: it is read for samples, not for polls")
+		})
+}
+
 // TestHotPlug has a GPU come, and go.
 func TestHotPlug(t *testing.T) {
 	in(t, func(d *fakeDriver, _ *Config) { newFakeGPU(d, "GPU-1") },

@@ -54,6 +54,7 @@ type unitAnswer struct {
 	points  bool // utilization is from single points
 	active  bool // the device offers utilization
 	memory  bool // and memory
+	whole   bool // no call that is billed from failed
 	levels  Levels
 }
 
@@ -107,7 +108,7 @@ func (w *worker) round(into *answer) error {
 			l = &into.units[i].levels
 			*l = Levels{Processes: l.Processes[:0], VGPUs: l.VGPUs[:0]}
 		}
-		err := w.usage(u, l)
+		whole, err := w.usage(u, l, into != nil)
 		if err == nil && into != nil {
 			err = w.levels(u, l)
 		}
@@ -123,40 +124,49 @@ func (w *worker) round(into *answer) error {
 			a.points = u.points
 			a.active = u.utilized()
 			a.memory = !u.without(callMemory)
+			a.whole = whole
 		}
 	}
 	return nil
 }
 
-// usage reads what is billed. MIG instances have no utilization, nor has a GPU
-// that is divided into them, and energy is the whole GPU's.
-func (w *worker) usage(u *unit, l *Levels) error {
+// usage reads what is billed, and reports whether all that the unit offers could
+// be read. What is cumulative is read only when somebody asks. MIG instances have no utilization, nor has a GPU that is divided into
+// them, and energy is the whole GPU's.
+func (w *worker) usage(u *unit, l *Levels, asked bool) (whole bool, err error) {
 	hold := 3 * w.meter.cfg.PollInterval.Microseconds()
 	seen, err := w.ask(u, callMemory, func() (err error) {
 		l.Used.N, l.Total.N, err = u.dev.Memory()
 		return err
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
+	whole = seen || u.without(callMemory)
 	l.Used.OK, l.Total.OK = seen, seen
 	at := w.meter.clock()
 	u.tally.with(w, func() { u.tally.memory.add(at, l.Used.N, seen, hold) })
-	if u.id.Parent == "" {
+	if u.id.Parent != "" {
+		return whole, nil
+	}
+	if asked {
 		if l.Energy.OK, err = w.ask(u, callEnergy, func() (err error) {
 			l.Energy.N, err = u.dev.Energy()
 			return err
 		}); err != nil {
-			return err
+			return false, err
 		}
-		if !u.id.MIG {
-			return w.utilization(u, uint64(hold)) //nolint:gosec // positive
-		}
+		whole = whole && (l.Energy.OK || u.without(callEnergy))
 	}
-	return nil
+	if u.id.MIG {
+		return whole, nil
+	}
+	seen, err = w.utilization(u, uint64(hold)) //nolint:gosec // positive
+	return whole && seen, err
 }
 
-func (w *worker) utilization(u *unit, hold uint64) error {
+// utilization adds up active time, and reports whether it could, or never can.
+func (w *worker) utilization(u *unit, hold uint64) (bool, error) {
 	if !u.without(callSamples) {
 		since := u.tally.lastSample()
 		seen, err := w.ask(u, callSamples, func() (err error) {
@@ -167,14 +177,14 @@ func (w *worker) utilization(u *unit, hold uint64) error {
 			return err
 		})
 		if err != nil {
-			return err
+			return false, err
 		}
 		if seen {
 			at := w.meter.clock()
 			w.add(u, func(a *activity) Garbage { return a.add(at, w.samples) })
 		}
 		if !u.without(callSamples) {
-			return nil
+			return seen, nil
 		}
 	}
 	var percent uint32
@@ -187,7 +197,7 @@ func (w *worker) utilization(u *unit, hold uint64) error {
 		at := w.meter.clock()
 		w.add(u, func(a *activity) Garbage { return a.point(at, percent, hold) })
 	}
-	return err
+	return seen || u.without(callUtilization), err
 }
 
 func (w *worker) add(u *unit, to func(*activity) Garbage) {
