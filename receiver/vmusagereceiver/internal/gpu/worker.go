@@ -131,8 +131,9 @@ func (w *worker) round(into *answer) error {
 }
 
 // usage reads what is billed, and reports whether all that the unit offers could
-// be read. What is cumulative is read only when somebody asks. MIG instances have no utilization, nor has a GPU that is divided into
-// them, and energy is the whole GPU's.
+// be read. What is cumulative is read only when somebody asks. MIG instances have
+// no utilization, nor has a GPU that is divided into them, and energy is the whole
+// GPU's.
 func (w *worker) usage(u *unit, l *Levels, asked bool) (whole bool, err error) {
 	hold := 3 * w.meter.cfg.PollInterval.Microseconds()
 	seen, err := w.ask(u, callMemory, func() (err error) {
