@@ -2,27 +2,32 @@ package threshold
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 )
 
 // A Matched is what is to be checked for a subject. It is shared by all subjects
 // with the same rules, and never changed.
 type Matched struct {
-	rules   []*Rule // sorted by id
-	metrics []string
-	spans   []int32 // the checks of metrics[i] are checks[spans[i]:spans[i+1]]
-	checks  []Check
+	rules   []*Rule         // sorted by id
+	metrics []matchedMetric // sorted by name
+	checks  []Check         // in the order of metrics
 	sums    int
+}
+
+type matchedMetric struct {
+	name     string
+	from, to int32 // of checks
 }
 
 // A Check is the use that one rule makes of one metric.
 type Check struct {
 	Rule *Rule
-	// Other says that the metric is Measure.Other of the rule, not Measure.Metric.
-	Other bool
 	// Slot is where the points are added up in [Sums]; -1 where every point is
 	// checked by itself.
-	Slot int
+	Slot int32
+	// Other says that the metric is Measure.Other of the rule, not Measure.Metric.
+	Other bool
 }
 
 // Attributes are those of a data point. Get returns "" for what is absent.
@@ -36,15 +41,23 @@ func (m *Matched) Rules() []*Rule { return m.rules }
 
 // Checks returns what the points of a metric are for. It is not to be changed.
 func (m *Matched) Checks(metric string) []Check {
-	i, ok := slices.BinarySearch(m.metrics, metric)
+	i, ok := slices.BinarySearchFunc(m.metrics, metric, func(m matchedMetric, name string) int { return cmp.Compare(m.name, name) })
 	if !ok {
 		return nil
 	}
-	return m.checks[m.spans[i]:m.spans[i+1]]
+	return m.checks[m.metrics[i].from:m.metrics[i].to]
 }
 
-// Metrics returns the names of the metrics that have checks, sorted.
-func (m *Matched) Metrics() []string { return m.metrics }
+// Metrics visits the names of the metrics that have checks, sorted.
+func (m *Matched) Metrics() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range m.metrics {
+			if !yield(m.metrics[i].name) {
+				return
+			}
+		}
+	}
+}
 
 // Accepts reports whether a point with these attributes is one of the check's.
 func (c *Check) Accepts(attributes Attributes) bool {
@@ -69,9 +82,9 @@ func newMatched(rules []*Rule) *Matched {
 	}
 	uses := make([]use, 0, len(rules))
 	for _, r := range rules {
-		slot := -1
+		slot := int32(-1)
 		if r.Measure.Sum {
-			slot = m.sums
+			slot = int32(m.sums) //nolint:gosec // at most MaxRules
 			m.sums++
 		}
 		uses = append(uses, use{r.Measure.Metric, Check{Rule: r, Slot: slot}})
@@ -83,11 +96,11 @@ func newMatched(rules []*Rule) *Matched {
 	m.checks = make([]Check, len(uses))
 	for i, u := range uses {
 		m.checks[i] = u.check
+		next := int32(i) //nolint:gosec // at most 2*MaxRules
 		if i == 0 || u.metric != uses[i-1].metric {
-			m.metrics = append(m.metrics, u.metric)
-			m.spans = append(m.spans, int32(i)) //nolint:gosec // at most 2*MaxRules
+			m.metrics = append(m.metrics, matchedMetric{name: u.metric, from: next})
 		}
+		m.metrics[len(m.metrics)-1].to = next + 1
 	}
-	m.spans = append(m.spans, int32(len(uses))) //nolint:gosec // as above
 	return m
 }

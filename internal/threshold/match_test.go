@@ -177,11 +177,11 @@ func TestChecksSayWhatToDoWithPoints(t *testing.T) {
 - {id: fs, metric: vm.filesystem.utilization, attributes: {system.device: "sd*"}, type: percentage, warning: 90}
 - {id: storage, resource: storage, type: percentage, warning: 90}`)...)
 	m := set.Match(&Subject{InstanceID: "vm"})
-	assert.Equal(t, []string{"hw.gpu.utilization", "vm.filesystem.utilization", "vm.storage.limit", "vm.storage.usage", "vm.usage.network.io"}, m.Metrics())
+	assert.Equal(t, []string{"hw.gpu.utilization", "vm.filesystem.utilization", "vm.storage.limit", "vm.storage.usage", "vm.usage.network.io"}, slices.Collect(m.Metrics()))
 	assert.Empty(t, m.Checks("vm.cpu.utilization"))
 
 	fs := m.Checks("vm.filesystem.utilization")[0]
-	assert.Equal(t, -1, fs.Slot)
+	assert.EqualValues(t, -1, fs.Slot)
 	assert.True(t, fs.Accepts(attributes{"system.device": "sda"}))
 	assert.False(t, fs.Accepts(attributes{"system.device": "nvme0n1"}))
 	assert.False(t, fs.Accepts(attributes{}))
