@@ -1,0 +1,34 @@
+package source
+
+import (
+	"context"
+
+	"github.com/vmusage/otelcol-vmusage/internal/threshold"
+)
+
+// A Library holds rules that are written while the collector runs: those of an
+// API. It is safe for concurrent use.
+type Library interface {
+	// Rules returns the rules, which nobody changes any more, and a channel that is
+	// closed when there are others.
+	Rules() (rules []threshold.Rule, changed <-chan struct{})
+}
+
+// API follows a library.
+type API struct{ Library Library }
+
+// Name returns api.
+func (*API) Name() string { return "api" }
+
+// Run delivers the rules, and again at each change.
+func (a *API) Run(ctx context.Context, deliver Deliver) {
+	for {
+		rules, changed := a.Library.Rules()
+		deliver(Update{Rules: rules})
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
+}
