@@ -9,9 +9,9 @@ import (
 // A Library holds rules that are written while the collector runs: those of an
 // API. It is safe for concurrent use.
 type Library interface {
-	// Rules returns the rules, which nobody changes any more, and a channel that is
+	// ThresholdRules returns the rules, which nobody changes any more, and a channel that is
 	// closed when there are others.
-	Rules() (rules []threshold.Rule, changed <-chan struct{})
+	ThresholdRules() (rules []threshold.Rule, changed <-chan struct{})
 }
 
 // API follows a library.
@@ -23,7 +23,7 @@ func (*API) Name() string { return "api" }
 // Run delivers the rules, and again at each change.
 func (a *API) Run(ctx context.Context, deliver Deliver) {
 	for {
-		rules, changed := a.Library.Rules()
+		rules, changed := a.Library.ThresholdRules()
 		deliver(Update{Rules: rules})
 		select {
 		case <-ctx.Done():

@@ -258,7 +258,7 @@ type library struct {
 	changed chan struct{}
 }
 
-func (l *library) Rules() ([]threshold.Rule, <-chan struct{}) { return l.rules, l.changed }
+func (l *library) ThresholdRules() ([]threshold.Rule, <-chan struct{}) { return l.rules, l.changed }
 
 func TestAPI(t *testing.T) {
 	first, second := make(chan struct{}), make(chan struct{})
