@@ -73,9 +73,9 @@ const (
 	statisticMax    = "max"
 )
 
-// deviceAttr returns the names of the attributes that hold the device and the
+// DeviceAttributes returns the names of the attributes that hold the device and the
 // direction of a point of class c; GPUs have no direction.
-func (c Class) deviceAttr() (device, direction string) {
+func (c Class) DeviceAttributes() (device, direction string) {
 	switch c {
 	case Disk:
 		return AttrDevice, AttrDiskDirection

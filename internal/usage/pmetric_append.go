@@ -88,7 +88,7 @@ func (w *periodWriter) stamp(dps pmetric.NumberDataPointSlice) pmetric.NumberDat
 // devices writes the metrics of one class. Two meters in a row that share a
 // metric differ by direction.
 func (w *periodWriter) devices(c Class) {
-	deviceKey, directionKey := c.deviceAttr()
+	deviceKey, directionKey := c.DeviceAttributes()
 	var dps pmetric.NumberDataPointSlice
 	for i := range DeviceMeters {
 		info := c.Meter(i).Info()
@@ -232,7 +232,7 @@ func AppendMetered(ms pmetric.MetricSlice, metered MeterSet, totals *Amounts, st
 		dp.SetTimestamp(pcommon.Timestamp(now))
 		dp.SetIntValue(totals[m])
 		if c, _, ok := m.Device(); ok && info.Direction != "" {
-			_, directionKey := c.deviceAttr()
+			_, directionKey := c.DeviceAttributes()
 			dp.Attributes().PutStr(directionKey, info.Direction)
 		}
 	}

@@ -64,7 +64,7 @@ func (r *Reader) Read(rm pmetric.ResourceMetrics, visit func(*Period) error) err
 	if !r.sequences(rm) {
 		return nil
 	}
-	r.readInstance(rm.Resource().Attributes())
+	r.instance.ReadResource(rm.Resource().Attributes())
 	r.points(rm)
 	for i := range r.periods {
 		p := &r.periods[i]
@@ -117,8 +117,9 @@ func (r *Reader) open() *readPeriod {
 	return p
 }
 
-func (r *Reader) readInstance(a pcommon.Map) {
-	i := &r.instance
+// ReadResource replaces i by what the attributes of a resource say; what is none
+// of its own names is a label. Labels keep their memory.
+func (i *Instance) ReadResource(a pcommon.Map) {
 	*i = Instance{Labels: i.Labels[:0]}
 	for k, v := range a.All() {
 		switch k {
@@ -206,7 +207,7 @@ func (p *readPeriod) amount(metric string, dp pmetric.NumberDataPoint) {
 		p.add(base, v)
 		return
 	}
-	deviceKey, directionKey := c.deviceAttr()
+	deviceKey, directionKey := c.DeviceAttributes()
 	var id, direction, model string
 	for k, a := range dp.Attributes().All() {
 		switch k {

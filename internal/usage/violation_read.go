@@ -45,7 +45,7 @@ func HasViolations(rm pmetric.ResourceMetrics) bool {
 // A ViolationReader turns metrics back into violations. It keeps its memory
 // between calls; it is not safe for concurrent use. The zero value is ready.
 type ViolationReader struct {
-	resource Reader // for its readInstance
+	instance Instance
 	v        Violation
 	errs     []error
 }
@@ -64,12 +64,12 @@ func (r *ViolationReader) Read(rm pmetric.ResourceMetrics, visit func(*Violation
 				continue
 			}
 			if !known {
-				r.resource.readInstance(rm.Resource().Attributes())
+				r.instance.ReadResource(rm.Resource().Attributes())
 				known = true
 			}
 			if m.Type() != pmetric.MetricTypeGauge {
 				r.errs = append(r.errs, &ViolationError{
-					Reason: ReasonViolationTorn, Instance: r.resource.instance.ID, Detail: MetricViolation + " is a " + m.Type().String() + ", want a Gauge",
+					Reason: ReasonViolationTorn, Instance: r.instance.ID, Detail: MetricViolation + " is a " + m.Type().String() + ", want a Gauge",
 				})
 				continue
 			}
@@ -90,8 +90,8 @@ func (r *ViolationReader) point(dp pmetric.NumberDataPoint) error {
 	v := &r.v
 	labels := v.Instance.Labels
 	v.Reset()
-	v.Instance = r.resource.instance
-	v.Instance.Labels = append(labels[:0], r.resource.instance.Labels...)
+	v.Instance = r.instance
+	v.Instance.Labels = append(labels[:0], r.instance.Labels...)
 	v.At = int64(dp.Timestamp()) //nolint:gosec // checked not to be negative
 	switch dp.ValueType() {
 	case pmetric.NumberDataPointValueTypeDouble:

@@ -1,0 +1,79 @@
+package checker
+
+import (
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"github.com/vmusage/otelcol-vmusage/internal/threshold"
+	"github.com/vmusage/otelcol-vmusage/internal/usage"
+)
+
+// Announce appends announcements to md, each as a vm.threshold.violation of the
+// resource that it is about: as md has it, or what the announcement knows of it.
+func Announce(md pmetric.Metrics, said []threshold.Announcement) {
+	if len(said) == 0 {
+		return
+	}
+	rms := md.ResourceMetrics()
+	known := map[string]int{}
+	for i := range rms.Len() {
+		if id := text(rms.At(i).Resource().Attributes(), usage.AttrVMID); id != "" {
+			known[id] = i
+		}
+	}
+	var v usage.Violation
+	for i := range said {
+		fill(&v, &said[i])
+		if at, ok := known[said[i].Subject.InstanceID]; ok && v.Rule.Per == usage.PerInstance {
+			instance := &v.Instance
+			instance.ReadResource(rms.At(at).Resource().Attributes())
+			untag(instance)
+		}
+		usage.AppendViolation(rms, &v)
+	}
+}
+
+// untag takes out what a Checker put on the resource.
+func untag(i *usage.Instance) {
+	kept := i.Labels[:0]
+	for _, l := range i.Labels {
+		if l.Key != AttrLevel && l.Key != AttrRules {
+			kept = append(kept, l)
+		}
+	}
+	i.Labels = kept
+}
+
+// fill makes v what a says.
+func fill(v *usage.Violation, a *threshold.Announcement) {
+	v.Reset()
+	v.Instance.UserID, v.Instance.OrgID = a.Subject.UserID, a.Subject.OrgID
+	if a.Rule.Per == "" || a.Rule.Per == threshold.PerInstance {
+		v.Instance.ID = a.Subject.InstanceID
+	}
+	for _, l := range a.Subject.Labels {
+		v.Instance.Labels = append(v.Instance.Labels, usage.Label{Key: l.Key, Value: l.Value})
+	}
+	r := a.Rule
+	v.Rule.ID, v.Rule.Description = r.ID, r.Description
+	v.Rule.Resource, v.Rule.Metric = string(r.Resource), r.Metric
+	v.Rule.Type, v.Rule.Unit, v.Rule.Direction = string(r.Type), r.Unit, string(r.Direction)
+	v.Rule.Warning, v.Rule.HasWarning = r.Warning, r.HasWarning
+	v.Rule.Critical, v.Rule.HasCritical = r.Critical, r.HasCritical
+	v.Rule.Clear, v.Rule.HasClear = r.Clear, r.HasClear
+	v.Rule.Window, v.Rule.Per, v.Rule.Action = string(r.Window), string(r.Per), r.Action
+	if r.Per == "" {
+		v.Rule.Per = usage.PerInstance
+	}
+	if r.Calendar() && r.Timezone != nil {
+		v.Rule.Timezone = r.Timezone.String()
+	}
+	v.Rule.Channels = append(v.Rule.Channels, r.Channels...)
+	for _, l := range r.Labels {
+		v.Rule.Labels = append(v.Rule.Labels, usage.Label{Key: l.Key, Value: l.Value})
+	}
+	v.ID, v.Episode = a.ID, a.Episode
+	v.State, v.Level, v.Series = usage.ViolationState(a.State), usage.ThresholdLevel(a.Level), a.Series
+	v.Value, v.Threshold, v.Ratio, v.Limit = a.Value, a.Threshold, a.Ratio, a.Limit
+	v.At, v.Since, v.Count, v.Suppressed = a.At, a.Since, a.Count, a.Suppressed
+	v.WindowStart, v.WindowEnd = a.WindowStart, a.WindowEnd
+}
