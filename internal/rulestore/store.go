@@ -39,7 +39,7 @@ type Store struct {
 // An Entry is a rule and the version of its last change, which no other change
 // of any rule has.
 type Entry struct {
-	Rule    threshold.Rule
+	Rule    *threshold.Rule
 	Version uint64
 }
 
@@ -50,10 +50,10 @@ func New(limit int) *Store {
 
 // ThresholdRules returns all rules, sorted by id, and a channel that is closed
 // when there are others.
-func (s *Store) ThresholdRules() (rules []threshold.Rule, changed <-chan struct{}) {
+func (s *Store) ThresholdRules() (rules []*threshold.Rule, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rules = make([]threshold.Rule, len(s.entries))
+	rules = make([]*threshold.Rule, len(s.entries))
 	for i := range s.entries {
 		rules[i] = s.entries[i].Rule
 	}
@@ -81,7 +81,7 @@ func (s *Store) Get(id string) (Entry, error) {
 // Put writes a rule, which must be valid, if the one that is there has the
 // expected version. It returns the new version, ErrConflict, ErrNotFound where Any
 // was expected to be there, or ErrFull.
-func (s *Store) Put(rule threshold.Rule, expected uint64) (version uint64, err error) {
+func (s *Store) Put(rule *threshold.Rule, expected uint64) (version uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at, found := s.findLocked(rule.ID)

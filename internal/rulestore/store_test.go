@@ -10,8 +10,8 @@ import (
 	"github.com/vmusage/otelcol-vmusage/internal/threshold"
 )
 
-func rule(id, description string) threshold.Rule {
-	return threshold.Rule{ID: id, Description: description}
+func rule(id, description string) *threshold.Rule {
+	return &threshold.Rule{ID: id, Description: description}
 }
 
 func TestVersions(t *testing.T) {

@@ -7,8 +7,12 @@ import (
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
 )
 
+// ActionLog is the action of rules whose announcements are for the log only.
+const ActionLog = "log"
+
 // Announce appends announcements to md, each as a vm.threshold.violation of the
 // resource that it is about: as md has it, or what the announcement knows of it.
+// Those that are for the log only are left out.
 func Announce(md pmetric.Metrics, said []threshold.Announcement) {
 	if len(said) == 0 {
 		return
@@ -22,6 +26,9 @@ func Announce(md pmetric.Metrics, said []threshold.Announcement) {
 	}
 	var v usage.Violation
 	for i := range said {
+		if said[i].Rule.Action == ActionLog {
+			continue
+		}
 		fill(&v, &said[i])
 		if at, ok := known[said[i].Subject.InstanceID]; ok && v.Rule.Per == usage.PerInstance {
 			instance := &v.Instance
@@ -72,6 +79,7 @@ func fill(v *usage.Violation, a *threshold.Announcement) {
 		v.Rule.Labels = append(v.Rule.Labels, usage.Label{Key: l.Key, Value: l.Value})
 	}
 	v.ID, v.Episode = a.ID, a.Episode
+	v.Reason = string(a.Reason)
 	v.State, v.Level, v.Series = usage.ViolationState(a.State), usage.ThresholdLevel(a.Level), a.Series
 	v.Value, v.Threshold, v.Ratio, v.Limit = a.Value, a.Threshold, a.Ratio, a.Limit
 	v.At, v.Since, v.Count, v.Suppressed = a.At, a.Since, a.Count, a.Suppressed

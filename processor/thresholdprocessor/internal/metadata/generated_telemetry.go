@@ -28,13 +28,14 @@ type TelemetryBuilder struct {
 	meter                                     metric.Meter
 	mu                                        sync.Mutex
 	registrations                             []metric.Registration
-	ProcessorThresholdAnnouncements           metric.Int64Counter
-	ProcessorThresholdAnnouncementsSuppressed metric.Int64Counter
+	ProcessorThresholdAnnouncements           metric.Int64ObservableCounter
+	ProcessorThresholdAnnouncementsSuppressed metric.Int64ObservableCounter
 	ProcessorThresholdBatches                 metric.Int64Counter
-	ProcessorThresholdEpisodes                metric.Int64Gauge
+	ProcessorThresholdEpisodes                metric.Int64ObservableGauge
 	ProcessorThresholdEvaluations             metric.Int64Counter
+	ProcessorThresholdIgnored                 metric.Int64ObservableCounter
 	ProcessorThresholdLoadErrors              metric.Int64Counter
-	ProcessorThresholdQuotas                  metric.Int64Gauge
+	ProcessorThresholdQuotas                  metric.Int64ObservableGauge
 	ProcessorThresholdRules                   metric.Int64Gauge
 	ProcessorThresholdRulesAge                metric.Float64ObservableGauge
 	ProcessorThresholdStorageFailures         metric.Int64Counter
@@ -52,6 +53,81 @@ func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
 }
 
+// RegisterProcessorThresholdAnnouncementsCallback sets callback for observable ProcessorThresholdAnnouncements metric.
+func (builder *TelemetryBuilder) RegisterProcessorThresholdAnnouncementsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorThresholdAnnouncements, obs: o})
+		return nil
+	}, builder.ProcessorThresholdAnnouncements)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorThresholdAnnouncementsSuppressedCallback sets callback for observable ProcessorThresholdAnnouncementsSuppressed metric.
+func (builder *TelemetryBuilder) RegisterProcessorThresholdAnnouncementsSuppressedCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorThresholdAnnouncementsSuppressed, obs: o})
+		return nil
+	}, builder.ProcessorThresholdAnnouncementsSuppressed)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorThresholdEpisodesCallback sets callback for observable ProcessorThresholdEpisodes metric.
+func (builder *TelemetryBuilder) RegisterProcessorThresholdEpisodesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorThresholdEpisodes, obs: o})
+		return nil
+	}, builder.ProcessorThresholdEpisodes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorThresholdIgnoredCallback sets callback for observable ProcessorThresholdIgnored metric.
+func (builder *TelemetryBuilder) RegisterProcessorThresholdIgnoredCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorThresholdIgnored, obs: o})
+		return nil
+	}, builder.ProcessorThresholdIgnored)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorThresholdQuotasCallback sets callback for observable ProcessorThresholdQuotas metric.
+func (builder *TelemetryBuilder) RegisterProcessorThresholdQuotasCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorThresholdQuotas, obs: o})
+		return nil
+	}, builder.ProcessorThresholdQuotas)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterProcessorThresholdRulesAgeCallback sets callback for observable ProcessorThresholdRulesAge metric.
 func (builder *TelemetryBuilder) RegisterProcessorThresholdRulesAgeCallback(cb metric.Float64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -65,6 +141,16 @@ func (builder *TelemetryBuilder) RegisterProcessorThresholdRulesAgeCallback(cb m
 	defer builder.mu.Unlock()
 	builder.registrations = append(builder.registrations, reg)
 	return nil
+}
+
+type observerInt64 struct {
+	embedded.Int64Observer
+	inst metric.Int64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveInt64(oi.inst, value, opts...)
 }
 
 type observerFloat64 struct {
@@ -95,13 +181,13 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
-	builder.ProcessorThresholdAnnouncements, err = builder.meter.Int64Counter(
+	builder.ProcessorThresholdAnnouncements, err = builder.meter.Int64ObservableCounter(
 		"otelcol_processor_threshold_announcements",
-		metric.WithDescription("Announcements that the next consumer took, by the state that they announce. [Development]"),
+		metric.WithDescription("Announcements that the next consumer took, by what they say. [Development]"),
 		metric.WithUnit("{announcement}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.ProcessorThresholdAnnouncementsSuppressed, err = builder.meter.Int64Counter(
+	builder.ProcessorThresholdAnnouncementsSuppressed, err = builder.meter.Int64ObservableCounter(
 		"otelcol_processor_threshold_announcements_suppressed",
 		metric.WithDescription("Announcements that a rate limit kept back. The next one that is let through says how many. [Development]"),
 		metric.WithUnit("{announcement}"),
@@ -113,7 +199,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{batch}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.ProcessorThresholdEpisodes, err = builder.meter.Int64Gauge(
+	builder.ProcessorThresholdEpisodes, err = builder.meter.Int64ObservableGauge(
 		"otelcol_processor_threshold_episodes",
 		metric.WithDescription("Violations that are remembered, those that wait for their time included. [Development]"),
 		metric.WithUnit("{episode}"),
@@ -125,13 +211,19 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{evaluation}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ProcessorThresholdIgnored, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_threshold_ignored",
+		metric.WithDescription("Measurements and periods that were left out, by reason. A period counts once for each rule. [Development]"),
+		metric.WithUnit("{measurement}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ProcessorThresholdLoadErrors, err = builder.meter.Int64Counter(
 		"otelcol_processor_threshold_load_errors",
 		metric.WithDescription("Documents that could not be fetched or used, by source. The last good rules stayed in force. [Development]"),
 		metric.WithUnit("{error}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.ProcessorThresholdQuotas, err = builder.meter.Int64Gauge(
+	builder.ProcessorThresholdQuotas, err = builder.meter.Int64ObservableGauge(
 		"otelcol_processor_threshold_quotas",
 		metric.WithDescription("Sums of usage that are kept for rules with a window. [Development]"),
 		metric.WithUnit("{quota}"),

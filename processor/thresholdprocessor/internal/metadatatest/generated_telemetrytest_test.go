@@ -20,17 +20,33 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	require.NoError(t, tb.RegisterProcessorThresholdAnnouncementsCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterProcessorThresholdAnnouncementsSuppressedCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterProcessorThresholdEpisodesCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterProcessorThresholdIgnoredCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterProcessorThresholdQuotasCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
 	require.NoError(t, tb.RegisterProcessorThresholdRulesAgeCallback(func(_ context.Context, observer metric.Float64Observer) error {
 		observer.Observe(1)
 		return nil
 	}))
-	tb.ProcessorThresholdAnnouncements.Add(context.Background(), 1)
-	tb.ProcessorThresholdAnnouncementsSuppressed.Add(context.Background(), 1)
 	tb.ProcessorThresholdBatches.Add(context.Background(), 1)
-	tb.ProcessorThresholdEpisodes.Record(context.Background(), 1)
 	tb.ProcessorThresholdEvaluations.Add(context.Background(), 1)
 	tb.ProcessorThresholdLoadErrors.Add(context.Background(), 1)
-	tb.ProcessorThresholdQuotas.Record(context.Background(), 1)
 	tb.ProcessorThresholdRules.Record(context.Background(), 1)
 	tb.ProcessorThresholdStorageFailures.Add(context.Background(), 1)
 	tb.ProcessorThresholdViolations.Add(context.Background(), 1)
@@ -47,6 +63,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorThresholdEvaluations(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorThresholdIgnored(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorThresholdLoadErrors(t, testTel,

@@ -21,6 +21,9 @@ type File struct {
 	Interval time.Duration
 	MaxBytes int64
 	Parse    Parse
+	// Confirmed is told that the document is still what was delivered; nil where
+	// nobody wants to know.
+	Confirmed func()
 }
 
 // Name returns file.
@@ -98,6 +101,8 @@ func (w *fileWatch) look() {
 		return
 	case !now.same(w.taken):
 		w.take(now)
+	case w.failed == "" && w.Confirmed != nil:
+		w.Confirmed()
 	}
 }
 

@@ -23,6 +23,8 @@ type HTTP struct {
 	Copy     Copy // nil: nothing outlives the process
 	// Failed is told what went wrong with Copy; nil where nobody wants to know.
 	Failed func(error)
+	// Confirmed is told that the document is still what was delivered; nil as above.
+	Confirmed func()
 }
 
 // A Copy keeps the last good document. Only Run calls it.
@@ -115,6 +117,8 @@ func (f *fetch) once(ctx context.Context) {
 	case err == nil && !changed:
 		if f.failed != "" { // it works again: nothing else did change
 			f.accept(ctx, f.content)
+		} else if f.Confirmed != nil {
+			f.Confirmed()
 		}
 		return
 	case err == nil:

@@ -11,7 +11,7 @@ import (
 type Library interface {
 	// ThresholdRules returns the rules, which nobody changes any more, and a channel that is
 	// closed when there are others.
-	ThresholdRules() (rules []threshold.Rule, changed <-chan struct{})
+	ThresholdRules() (rules []*threshold.Rule, changed <-chan struct{})
 }
 
 // API follows a library.

@@ -11,7 +11,7 @@ import (
 
 // An Update is what a source found: rules, or why there are none.
 type Update struct {
-	Rules []threshold.Rule
+	Rules []*threshold.Rule
 	Err   error // then Rules says nothing
 	// Stale says that the rules are the copy of an earlier process: the place
 	// itself was not asked yet.
@@ -30,4 +30,4 @@ type Source interface {
 }
 
 // Parse turns a document into rules. Its errors say what is wrong with it.
-type Parse func(document []byte) ([]threshold.Rule, error)
+type Parse func(document []byte) ([]*threshold.Rule, error)

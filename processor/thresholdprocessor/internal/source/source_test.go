@@ -24,13 +24,13 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // parse takes a document of ids, one a line, for rules.
-func parse(document []byte) ([]threshold.Rule, error) {
-	var rules []threshold.Rule
+func parse(document []byte) ([]*threshold.Rule, error) {
+	var rules []*threshold.Rule
 	for id := range strings.FieldsSeq(string(document)) {
 		if id == "bad" {
 			return nil, errors.New("bad rule")
 		}
-		rules = append(rules, threshold.Rule{ID: id})
+		rules = append(rules, &threshold.Rule{ID: id})
 	}
 	return rules, nil
 }
@@ -254,15 +254,15 @@ func (broken) RoundTrip(*http.Request) (*http.Response, error) { return nil, err
 
 // library is what an API has.
 type library struct {
-	rules   []threshold.Rule
+	rules   []*threshold.Rule
 	changed chan struct{}
 }
 
-func (l *library) ThresholdRules() ([]threshold.Rule, <-chan struct{}) { return l.rules, l.changed }
+func (l *library) ThresholdRules() ([]*threshold.Rule, <-chan struct{}) { return l.rules, l.changed }
 
 func TestAPI(t *testing.T) {
 	first, second := make(chan struct{}), make(chan struct{})
-	lib := &library{rules: []threshold.Rule{{ID: "a"}}, changed: first}
+	lib := &library{rules: []*threshold.Rule{{ID: "a"}}, changed: first}
 	src := &source.API{Library: lib}
 	assert.Equal(t, "api", src.Name())
 	synctest.Test(t, func(t *testing.T) {
@@ -271,7 +271,7 @@ func TestAPI(t *testing.T) {
 		updates := make(chan string)
 		go src.Run(ctx, func(u source.Update) { updates <- text(u) })
 		assert.Equal(t, "a", <-updates)
-		lib.rules, lib.changed = []threshold.Rule{{ID: "b"}}, second
+		lib.rules, lib.changed = []*threshold.Rule{{ID: "b"}}, second
 		close(first)
 		assert.Equal(t, "b", <-updates)
 	})
