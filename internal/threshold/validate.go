@@ -2,7 +2,6 @@ package threshold
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -10,13 +9,13 @@ import (
 
 // Bounds of a rule.
 const (
-	MaxID          = 128                  // bytes of an id
-	MaxDescription = 4096                 // bytes
-	MaxText        = 256                  // bytes of any other text
-	MaxValues      = 10_000               // texts in one part of a selector
-	MaxGlobs       = 100                  // patterns in one part of a selector
-	MaxLabels      = 32                   // labels, attributes, or labels of a selector
-	MaxChannels    = 32                   //
+	MaxID          = 128    // bytes of an id
+	MaxDescription = 4096   // bytes
+	MaxText        = 256    // bytes of any other text
+	MaxValues      = 10_000 // texts in one part of a selector
+	MaxGlobs       = 100    // patterns in one part of a selector
+	MaxLabels      = 32     // labels, attributes, or labels of a selector
+	MaxChannels    = 32
 	MaxNumber      = 1e18                 // of warning, critical, clear and limit
 	MaxDuration    = 366 * 24 * time.Hour // of any duration
 	MinRepeat      = time.Second          // of a repeat_interval
@@ -46,7 +45,7 @@ func (d *ruleDecoder) validate() {
 	d.checkWindow()
 	d.checkFleet()
 	d.checkSelector()
-	if slices.ContainsFunc([]string{"resource", "metric", "attributes", "type", "limit", "window", "unit"}, d.faulty) {
+	if slices.ContainsFunc([]string{"resource", "metric", "attributes", "type", "limit", "window", "unit"}, d.unclear) {
 		return
 	}
 	if f := r.resolve(); f != nil {
@@ -55,6 +54,9 @@ func (d *ruleDecoder) validate() {
 	}
 	d.checkShare()
 }
+
+// unclear reports whether a key has a fault, or is there under a wrong name.
+func (d *ruleDecoder) unclear(key string) bool { return d.faulty(key) || slices.Contains(d.meant, key) }
 
 // note notes a fault of a key where none is noted yet.
 func (d *ruleDecoder) note(key string, value any, detail string) {
@@ -100,7 +102,7 @@ func (d *ruleDecoder) checkWhat() {
 		d.note("metric", r.Metric, "there is a resource, too: leave out one of them")
 	case r.Resource != "":
 		oneOf(d, "resource", &r.Resource, resources...)
-	case r.Metric == "" && !d.faulty("metric") && !d.faulty("resource"):
+	case r.Metric == "" && !d.unclear("metric") && !d.unclear("resource"):
 		d.note("resource", nil, "is missing: write "+alternatives(resources)+", or metric and the name of one")
 	}
 	if len(r.Attributes) != 0 && r.Metric == "" {
@@ -115,7 +117,7 @@ func (d *ruleDecoder) checkWhat() {
 	}
 	if r.Type == Percentage {
 		r.LimitUnit, r.Unit = r.Unit, "%"
-		if r.LimitUnit != "" && r.LimitUnit != "%" && r.LimitWritten == 0 && !d.faulty("limit") {
+		if r.LimitUnit != "" && r.LimitUnit != "%" && r.LimitWritten == 0 && !d.unclear("limit") {
 			d.note("unit", r.LimitUnit, "that is the unit of limit, which is missing: write limit, or leave out unit")
 		}
 		if r.LimitUnit == "%" && r.LimitWritten == 0 {
@@ -124,81 +126,6 @@ func (d *ruleDecoder) checkWhat() {
 	} else {
 		if r.LimitWritten != 0 {
 			d.note("limit", r.LimitWritten, "a limit is the 100 % of a percentage: leave it out, or write type: percentage")
-		}
-	}
-}
-
-func (d *ruleDecoder) checkNumbers() {
-	r := d.rule
-	if !r.HasWarning && !r.HasCritical {
-		d.note("warning", nil, "is missing: write warning or critical or both")
-	}
-	numbers := []struct {
-		key   string
-		value float64
-		has   bool
-	}{
-		{"limit", r.LimitWritten, r.LimitWritten != 0},
-		{"warning", r.Warning, r.HasWarning},
-		{"critical", r.Critical, r.HasCritical},
-		{"clear", r.Clear, r.HasClear},
-	}
-	negative := r.Metric != "" && r.Type == Absolute // degrees
-	for _, n := range numbers {
-		if !n.has {
-			continue
-		}
-		if math.IsNaN(n.value) || math.Abs(n.value) > MaxNumber {
-			d.note(n.key, n.value, fmt.Sprintf("must be a number of at most %g", MaxNumber))
-		}
-		if n.value < 0 && !negative {
-			d.note(n.key, n.value, "must not be negative")
-		}
-		zero := n.value == 0 && r.Direction == Above && !negative && (n.key == "warning" || n.key == "critical")
-		if zero {
-			d.note(n.key, n.value, "everything reaches that: write a number above 0")
-		}
-	}
-	if d.faulty("warning") || d.faulty("critical") || d.faulty("clear") {
-		return
-	}
-	first := r.Warning // the level that begins first
-	name := "warning"
-	if !r.HasWarning {
-		first, name = r.Critical, "critical"
-	}
-	both := r.HasWarning && r.HasCritical
-	switch r.Direction {
-	case Above:
-		if both && r.Critical < r.Warning {
-			d.note("critical", r.Critical, fmt.Sprintf("must be at least warning, which is %v", r.Warning))
-		}
-		if r.HasClear && r.Clear > first {
-			d.note("clear", r.Clear, fmt.Sprintf("must be at most %s, which is %v", name, first))
-		}
-	case Below:
-		if both && r.Critical > r.Warning {
-			d.note("critical", r.Critical, fmt.Sprintf("must be at most warning, which is %v, with direction below", r.Warning))
-		}
-		if r.HasClear && r.Clear < first {
-			d.note("clear", r.Clear, fmt.Sprintf("must be at least %s, which is %v, with direction below", name, first))
-		}
-	}
-}
-
-// checkShare checks percentages that cannot be above 100: shares of what was
-// allotted, of which no more can be used.
-func (d *ruleDecoder) checkShare() {
-	r := d.rule
-	if r.Type != Percentage || r.LimitWritten != 0 || r.Resource == "" {
-		return
-	}
-	for _, n := range []struct {
-		key   string
-		value float64
-	}{{"warning", r.Warning}, {"critical", r.Critical}, {"clear", r.Clear}} {
-		if n.value > 100 {
-			d.note(n.key, n.value, fmt.Sprintf("must be at most 100: %s is a share of what was allotted", r.Resource))
 		}
 	}
 }
