@@ -86,7 +86,7 @@ func (c *core) restore(ctx context.Context, client storage.Client) error {
 }
 
 func valueErrors(err error) []*threshold.ValueError {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // one that was joined, not one that wraps it
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []*threshold.ValueError
 		for _, e := range joined.Unwrap() {
 			all = append(all, valueErrors(e)...)
