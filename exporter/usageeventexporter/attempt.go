@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 )
 
 // attempt sends records in a session and retires it where it is of no more use.
@@ -83,18 +82,13 @@ func (p *producer) bisect(ctx context.Context, s *session, suspects []record, re
 // what is in them. alone keeps others away; what a single record is then refused
 // for is certain, and result says so.
 func (p *producer) produce(s *session, records []record, alone bool, result *publishError) (suspects []record) {
-	if alone {
-		s.alone.Lock()
-		defer s.alone.Unlock()
-	} else {
-		s.alone.RLock()
-		defer s.alone.RUnlock()
+	end, err := s.turns.take(s.line.ctx, alone)
+	if err != nil {
+		result.fail(err, records...)
+		return nil
 	}
-	clock := time.AfterFunc(p.timeout, func() {
-		p.retire(s)
-		s.line.cut(fmt.Errorf("%w within %v", errNoAnswer, p.timeout))
-	})
-	defer clock.Stop()
+	defer end()
+	defer p.watch(s).stop()
 	<-s.ready
 	if s.err != nil {
 		p.retire(s)

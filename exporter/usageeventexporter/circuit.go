@@ -62,12 +62,16 @@ func (c *circuit) served(err error) bool {
 	if err == nil {
 		return true
 	}
-	if p, ok := errors.AsType[*publishError](err); ok && (len(p.failed) < p.total || isAnswer(p.cause)) {
-		return true
+	cause := err
+	if p, ok := errors.AsType[*publishError](err); ok {
+		if len(p.failed) < p.total || isAnswer(p.cause) {
+			return true
+		}
+		cause = p.cause // the error itself still changes: letters are added to it
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.last = err
+	c.last = cause
 	return false
 }
 

@@ -30,11 +30,15 @@ const (
 	letterContent   = letterPrefix + "content"
 	letterSource    = letterPrefix + "source"    // who wrote the letter
 	letterTruncated = letterPrefix + "truncated" // how many bytes the value had before it was cut
+	letterStripped  = letterPrefix + "stripped"  // how many bytes key and headers had before they were
 
 	contentEvent = "event"     // the bytes of the record
 	contentInput = "otlp_json" // a resource with its metrics, of which no event could be made
 
 	letterErrorLimit = 1 << 10
+	// strippedLimit is how many bytes key, error and source of a letter may have
+	// that is stripped. With its other headers it has 1 KiB at most.
+	strippedLimit = 128
 )
 
 // deadLetters turns what cannot be delivered into records of the dead-letter
@@ -88,8 +92,7 @@ func (d *deadLetters) ofInput(rm pmetric.ResourceMetrics, origin string, err err
 
 func (d *deadLetters) write(key, value []byte, headers []sarama.RecordHeader, origin, content, reason string, err error, attempts int) record {
 	now := time.Now()
-	text := strings.ReplaceAll(err.Error(), "\n", "; ")
-	text = strings.ToValidUTF8(text[:min(len(text), letterErrorLimit)], "")
+	text := cutText(strings.ReplaceAll(err.Error(), "\n", "; "), letterErrorLimit)
 	r := record{
 		topic: d.topic, key: key, value: value, end: now.UnixNano(),
 		headers: append(slices.Clip(headers),
@@ -105,20 +108,52 @@ func (d *deadLetters) write(key, value []byte, headers []sarama.RecordHeader, or
 	if over := r.produceSize() - d.most; over > 0 {
 		const mark = len(letterTruncated) + 32 // its header, at most
 		r.cut(max(len(value)-over-mark, 0))
+		if r.produceSize() > d.most {
+			r.strip()
+		}
 	}
 	return r
 }
 
 // shorter returns the letter with half of its value, for a topic that takes no
-// more; ok is false where nothing is left to cut.
+// more, and in the end without and stripped; ok is false where there is nothing
+// left that could go.
 func (d *deadLetters) shorter(letter *record) (r record, ok bool) {
-	if len(letter.value) == 0 {
-		return record{}, false
-	}
 	r = *letter
 	r.headers = slices.Clone(letter.headers)
-	r.cut(len(r.value) / 2)
+	switch {
+	case len(r.value) > 0:
+		r.cut(len(r.value) / 2)
+	case r.headerValue(letterStripped) == nil:
+		r.strip()
+	default:
+		return record{}, false
+	}
 	return r, true
+}
+
+// strip leaves of a letter what says which event it is of and why there is one.
+func (r *record) strip() {
+	r.cut(0)
+	before := len(r.key)
+	for i := range r.headers {
+		before += len(r.headers[i].Key) + len(r.headers[i].Value)
+	}
+	r.key = []byte(cutText(string(r.key), strippedLimit))
+	r.headers = slices.DeleteFunc(r.headers, func(h sarama.RecordHeader) bool {
+		return string(h.Key) != headerEventID && !bytes.HasPrefix(h.Key, []byte(letterPrefix))
+	})
+	for i := range r.headers {
+		if h := &r.headers[i]; string(h.Key) != letterTopic {
+			h.Value = []byte(cutText(string(h.Value), strippedLimit))
+		}
+	}
+	r.headers = append(r.headers, header(letterStripped, strconv.Itoa(before)))
+}
+
+// cutText returns what fits of the beginning of text, as valid UTF-8.
+func cutText(text string, limit int) string {
+	return strings.ToValidUTF8(text[:min(len(text), limit)], "")
 }
 
 // cut keeps n bytes of the value of a letter and says how many there were.

@@ -261,7 +261,32 @@ func TestLetters(t *testing.T) {
 		n++
 		assert.Equal(t, "3000", string(short.headerValue("dlq-truncated")))
 	}
-	assert.Less(t, n, 12)
+	assert.Equal(t, 11, n, "the last is stripped")
+}
+
+func TestAStrippedLetterSaysWhichEventItIsOf(t *testing.T) {
+	long := strings.Repeat("ü", 50_000)
+	id := "11111111-2222-5333-8444-555555555555"
+	d := &deadLetters{topic: dlq, source: "usage_event/" + long, most: 2000}
+	r := d.ofRecord(&poison{record{topic: strings.Repeat("t", 249), key: []byte(long), value: []byte(long), headers: []sarama.RecordHeader{
+		header("event-id", id), header("ce_subject", long), header("own", long),
+	}}, reasonTooLarge, errors.New(long)})
+	assert.LessOrEqual(t, r.produceSize(), 1024)
+	assert.Empty(t, r.value)
+	assert.Equal(t, "event-id", string(r.headers[0].Key))
+	assert.Equal(t, id, string(r.headers[0].Value))
+	assert.Equal(t, strings.Repeat("ü", 64), string(r.key))
+	h := headersOf(r)
+	assert.Equal(t, "100000", h["dlq-truncated"])
+	assert.Equal(t, "message_too_large", h["dlq-reason"])
+	assert.Equal(t, "1", h["dlq-attempts"])
+	assert.Len(t, h["dlq-topic"], 249)
+	assert.NotContains(t, h, "own")
+	before, err := strconv.Atoi(h["dlq-stripped"])
+	require.NoError(t, err)
+	assert.Greater(t, before, 300_000)
+	_, ok := d.shorter(&r)
+	assert.False(t, ok)
 }
 
 func TestWithoutADeadLetterTopicInputIsDropped(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -18,10 +19,11 @@ type network struct {
 	wires kfake.VirtualNetwork
 
 	mu    sync.Mutex
-	away  bool             // nobody listens
-	mute  bool             // whoever dials waits
-	dials int              // so far
-	lost  map[kmsg.Key]int // answers that are to be lost, with their connection
+	away  bool          // nobody listens
+	mute  bool          // whoever dials waits
+	dials int           // so far
+	lost  int           // answers to produce requests that are to be lost, with their connection; below 0: all
+	slow  time.Duration // what answers to produce requests say to wait
 	conns []*serverConn
 }
 
@@ -76,25 +78,37 @@ func (n *network) cut() {
 	}
 }
 
-// lose cuts the connection instead of the next times answers to requests of a
-// kind: what was asked for has been done.
-func (n *network) lose(key kmsg.Key, times int) {
+// lose cuts the connection instead of the next times answers to produce requests:
+// what was asked for has been done.
+func (n *network) lose(times int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.lost == nil {
-		n.lost = map[kmsg.Key]int{}
-	}
-	n.lost[key] = times
+	n.lost = times
 }
 
-// losing reports whether the answer to a request is lost, and counts it.
-func (n *network) losing(key kmsg.Key) bool {
+// throttle makes the broker tell those who produce to wait.
+func (n *network) throttle(wait time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.lost[key] == 0 {
+	n.slow = wait
+}
+
+// throttled returns the answer to a produce request, of a version before 9, with
+// the time to wait: its last four bytes.
+func (n *network) throttled(answer []byte) []byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return binary.BigEndian.AppendUint32(answer[:len(answer)-4:len(answer)-4], uint32(n.slow.Milliseconds()))
+}
+
+// losing reports whether the answer to a produce request is lost, and counts it.
+func (n *network) losing() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.lost == 0 {
 		return false
 	}
-	n.lost[key]--
+	n.lost--
 	return true
 }
 
@@ -167,9 +181,12 @@ func (c *serverConn) Write(b []byte) (int, error) {
 	key := c.asked[correlation]
 	delete(c.asked, correlation)
 	c.mu.Unlock()
-	if c.network.losing(key) {
-		_ = c.Close()
-		return 0, net.ErrClosed
+	if key == kmsg.Produce {
+		if c.network.losing() {
+			_ = c.Close()
+			return 0, net.ErrClosed
+		}
+		b = c.network.throttled(b)
 	}
 	return c.Conn.Write(b)
 }

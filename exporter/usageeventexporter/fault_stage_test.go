@@ -2,10 +2,12 @@ package usageeventexporter
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,7 +39,8 @@ type stage struct {
 
 	dir     string // of the data of Kafka
 	admin   []kgo.Opt
-	live    bool            // by the real clock
+	live    bool // by the real clock
+	mu      sync.Mutex
 	offered map[string]bool // ids
 	seq     uint64
 }
@@ -61,6 +64,7 @@ func play(t *testing.T, set setting, scene func(*testing.T, *stage)) {
 	defer emptyPools()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(10 * time.Second) }) // the timers of sarama's breakers
 		s := open(t, set, dir)
 		scene(t, s)
 		s.close()
@@ -68,7 +72,6 @@ func play(t *testing.T, set setting, scene func(*testing.T, *stage)) {
 		time.Sleep(300 * time.Millisecond) // sarama does not wait for one that backs off
 		synctest.Wait()
 		assert.Empty(t, bubbled(), "goroutines that outlive both")
-		time.Sleep(10 * time.Second) // of sarama's breakers
 	})
 }
 
@@ -170,6 +173,7 @@ func (s *stage) openExporter(change func(*Config)) {
 		return l
 	}
 	require.NoError(s.t, e.Start(context.Background(), r.host))
+	s.t.Cleanup(func() { _ = e.Shutdown(context.Background()) })
 	s.rig = r
 }
 
@@ -178,7 +182,9 @@ func (s *stage) renew() {
 	p := s.rig.producer
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.retireLocked(p.current)
+	if p.current != nil {
+		p.retireLocked(p.current)
+	}
 }
 
 // longestShutdown is what [usageEvent.Shutdown] may take.
@@ -204,6 +210,7 @@ func (s *stage) periods(n int, poison ...int) []*usage.Period {
 		s.seq++
 		out[i] = usagetest.Host(s.seq)
 		out[i].Instance.ID = fmt.Sprintf("vm-%d", s.seq)
+		binary.BigEndian.PutUint32(out[i].Stream.ID[:], uint32(s.seq))
 	}
 	for _, i := range poison {
 		out[i].Instance.ID = "poison-" + out[i].Instance.ID
@@ -229,9 +236,11 @@ func (s *stage) offerAgain() time.Duration {
 
 // deliver begins a delivery.
 func (s *stage) deliver(periods ...*usage.Period) *delivery {
+	s.mu.Lock()
 	for _, p := range periods {
 		s.offered[event.ID(p).String()] = true
 	}
+	s.mu.Unlock()
 	d := &delivery{refused: make(chan struct{}, 1000), done: make(chan struct{})}
 	go func() {
 		defer close(d.done)
@@ -303,6 +312,22 @@ func (s *stage) acl(permission kmsg.ACLPermissionType, set bool) {
 	resp, err := req.RequestWith(s.t.Context(), client)
 	require.NoError(s.t, err)
 	require.Len(s.t, resp.Results[0].MatchingACLs, 1)
+}
+
+// alter sets what a topic is configured with.
+func (s *stage) alter(topic, name, value string) {
+	s.t.Helper()
+	client := s.client()
+	defer client.Close()
+	c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+	c.Name, c.Value = name, &value
+	r := kmsg.NewIncrementalAlterConfigsRequestResource()
+	r.ResourceType, r.ResourceName, r.Configs = kmsg.ConfigResourceTypeTopic, topic, append(r.Configs, c)
+	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	req.Resources = append(req.Resources, r)
+	resp, err := req.RequestWith(s.t.Context(), client)
+	require.NoError(s.t, err)
+	require.Zero(s.t, resp.Resources[0].ErrorCode)
 }
 
 // kept is what Kafka has.

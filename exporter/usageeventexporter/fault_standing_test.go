@@ -81,8 +81,8 @@ func standingFaults() map[string]standing {
 			return func() { off.Store(true) }
 		}},
 		"cut after the append": {opens: true, repeats: repeatsWhileNobodyHears, begin: func(s *stage) func() {
-			s.network.lose(kmsg.Produce, -1)
-			return func() { s.network.lose(kmsg.Produce, 0) }
+			s.network.lose(-1)
+			return func() { s.network.lose(0) }
 		}},
 		"no leader":                 {opens: true, begin: produceRefused(kerr.LeaderNotAvailable)},
 		"too few replicas":          {opens: true, begin: produceRefused(kerr.NotEnoughReplicas)},

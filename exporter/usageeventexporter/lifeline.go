@@ -20,6 +20,7 @@ type lifeline struct {
 
 	mu    sync.Mutex
 	conns []net.Conn // open, or closed since the last Dial
+	until time.Time  // when the last time is over for which brokers told it to wait
 }
 
 // A dialFunc is as [net.Dialer.DialContext].
@@ -58,6 +59,26 @@ func (l *lifeline) cut(cause error) {
 		_ = c.Close()
 	}
 	l.conns = nil
+}
+
+// longestHold is the longest that brokers can make an attempt wait. By the defaults
+// of Kafka's quotas they ask for 11 s at most.
+const longestHold = time.Minute
+
+// hold notes that a broker tells its client to wait.
+func (l *lifeline) hold(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if until := time.Now().Add(min(d, longestHold)); until.After(l.until) {
+		l.until = until
+	}
+}
+
+// held returns for how long the client is still to wait.
+func (l *lifeline) held() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Until(l.until)
 }
 
 // severed is closed by cut.

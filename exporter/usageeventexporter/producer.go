@@ -40,9 +40,9 @@ type session struct {
 	sync  sarama.SyncProducer
 	err   error
 
-	// alone is held to read by produce calls, whose records sarama may put into
-	// batches with those of other calls, and to write where that must not be.
-	alone sync.RWMutex
+	// turns of produce calls: sarama may put their records into batches with those
+	// of other calls, unless one is alone.
+	turns *turns
 
 	// guarded by producer.mu
 	attempts int  // that use it
@@ -104,7 +104,7 @@ func (p *producer) acquire() (*session, error) {
 		return nil, errStopped
 	}
 	if p.current == nil {
-		s := &session{line: p.line(), ready: make(chan struct{})}
+		s := &session{line: p.line(), ready: make(chan struct{}), turns: newTurns()}
 		p.current = s
 		p.sessions[s] = struct{}{}
 		p.running.Go(func() {

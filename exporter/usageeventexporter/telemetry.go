@@ -98,6 +98,7 @@ func mark(r *record) *sarama.RecordHeader { return unsafe.SliceData(r.headers) }
 func (e *usageEvent) observe(c *sarama.Config, line *lifeline) {
 	e.builder.ExporterUsageEventThrottleTime.Add(line.ctx, 0) // a number before the first
 	c.MetricRegistry = newSaramaMetrics(func(d time.Duration) {
+		line.hold(d)
 		e.builder.ExporterUsageEventThrottleTime.Add(context.Background(), d.Seconds())
 	})
 	c.Net.Proxy.Dialer = dialer(func(network, addr string) (net.Conn, error) {
