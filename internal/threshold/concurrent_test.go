@@ -204,3 +204,31 @@ func TestEpisodesThatBeginAgainNeedRoom(t *testing.T) {
 	assert.Equal(t, 2, s.Firing[threshold.Critical])
 	assert.Zero(t, s.Ended, "those that are over made room")
 }
+
+// Of two transactions the one that is committed last may be the one that announced.
+func TestWhatIsMergedWasAnnounced(t *testing.T) {
+	e, r := threshold.New(unlimited()), egress(threshold.WindowDay, func(r *threshold.Rule) { r.Per = threshold.PerUser })
+	first, last := e.Begin(), e.Begin()
+	first.AddUsage(r, vm("a"), "", period(t0, 1, 10))
+	u := period(t0, 1, 850)
+	u.Stream = stream(2)
+	last.AddUsage(r, vm("b"), "", u)
+	require.Len(t, last.Announcements(), 1)
+	first.Commit()
+	last.Commit()
+	assert.Empty(t, add(e, r, vm("a"), period(t0, 2, 1)))
+	assert.Len(t, add(e, r, vm("a"), period(t0, 3, 139)), 1, "1000, all told")
+}
+
+// What is due by time alone is said in the order in which it was due, however
+// often measurements put it off.
+func TestTicksAreInOrder(t *testing.T) {
+	e, r := threshold.New(unlimited()), levels(func(r *threshold.Rule) { r.NoData, r.NoDataAfter = threshold.NoDataResolve, time.Minute })
+	observe(e, r, vm("a"), 85, t0)
+	observe(e, r, vm("b"), 85, t0+1)
+	observe(e, r, vm("a"), 85, t0+2)
+	got := passes(e, t0+5*minute)
+	require.Len(t, got, 2)
+	assert.Equal(t, "b", got[0].Subject.InstanceID)
+	assert.Equal(t, "a", got[1].Subject.InstanceID)
+}

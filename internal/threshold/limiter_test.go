@@ -118,3 +118,16 @@ func TestRepeatsAreKeptBack(t *testing.T) {
 	assert.EqualValues(t, 1, got[0].Count)
 	assert.EqualValues(t, 1, e.Stats().Suppressed[threshold.KindRepeat])
 }
+
+func TestWhatWasToldIsNotToldAgain(t *testing.T) {
+	e, r := threshold.New(limited(1, 10*time.Second)), levels(nil)
+	assert.Len(t, observe(e, r, vm("a"), 99, t0), 1)
+	assert.Empty(t, observe(e, r, vm("b"), 99, t0+1))
+	got := observe(e, r, vm("c"), 99, t0+10*second)
+	require.Len(t, got, 1)
+	assert.EqualValues(t, 1, got[0].Suppressed, "b")
+	assert.Empty(t, observe(e, r, vm("d"), 99, t0+11*second))
+	got = observe(e, r, vm("b"), 99, t0+20*second)
+	require.Len(t, got, 1)
+	assert.EqualValues(t, 1, got[0].Suppressed, "d; of b it was said before")
+}
