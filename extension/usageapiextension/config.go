@@ -1,0 +1,106 @@
+package usageapiextension
+
+import (
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/config/configoptional"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/vmusage/otelcol-vmusage/internal/durations"
+)
+
+// Config of the usage_api extension.
+type Config struct {
+	// ServerConfig is where and how it listens: endpoint, tls, auth, cors, time and
+	// body limits.
+	ServerConfig confighttp.ServerConfig `mapstructure:",squash"`
+	// AllowUnauthenticated lets everybody who reaches the endpoint read and change
+	// everything, also when that is not this machine only.
+	AllowUnauthenticated bool `mapstructure:"allow_unauthenticated"`
+	// APIKeys are keys of the extension's own.
+	APIKeys configoptional.Optional[APIKeysConfig] `mapstructure:"api_keys"`
+	// Storage names the storage extension that keeps what is written over the API.
+	Storage *component.ID `mapstructure:"storage"`
+
+	// MaxConnections bounds how many connections are open; more of them wait to
+	// be accepted.
+	MaxConnections int `mapstructure:"max_connections"`
+	// MaxHeaderBytes bounds the header of a request.
+	MaxHeaderBytes int `mapstructure:"max_header_bytes"`
+
+	// Store bounds what is known of instances.
+	Store StoreConfig `mapstructure:"store"`
+	// Stream bounds those who follow changes.
+	Stream StreamConfig `mapstructure:"stream"`
+	// Health says when metering counts as failing.
+	Health HealthConfig `mapstructure:"health"`
+}
+
+// APIKeysConfig says where API keys are.
+type APIKeysConfig struct {
+	// File has the keys, hashed.
+	File string `mapstructure:"file"`
+}
+
+// StoreConfig bounds what is known of instances.
+type StoreConfig struct {
+	// MaxInstances is of how many instances something is known.
+	MaxInstances int `mapstructure:"max_instances"`
+	// MaxBytes is how much memory that takes, as it is estimated.
+	MaxBytes int64 `mapstructure:"max_bytes"`
+	// Retain is for how long an instance is known after its last data.
+	Retain time.Duration `mapstructure:"retain"`
+}
+
+// StreamConfig bounds those who follow changes.
+type StreamConfig struct {
+	// MaxClients is how many may follow at once.
+	MaxClients int `mapstructure:"max_clients"`
+	// Interval is how often a client is told at most; changes in between are told once.
+	Interval time.Duration `mapstructure:"interval"`
+	// WriteTimeout ends the stream of a client that does not read for so long.
+	WriteTimeout time.Duration `mapstructure:"write_timeout"`
+}
+
+// HealthConfig says when metering counts as failing.
+type HealthConfig struct {
+	// StalledAfter is for how long at most an instance may send nothing; one that
+	// is used to send more often is missed after twice its interval.
+	StalledAfter time.Duration `mapstructure:"stalled_after"`
+}
+
+const defaultEndpoint = "127.0.0.1:8080"
+
+var (
+	_ component.Config    = (*Config)(nil)
+	_ confmap.Unmarshaler = (*Config)(nil)
+)
+
+func createDefaultConfig() component.Config {
+	server := confighttp.NewDefaultServerConfig()
+	server.NetAddr.Endpoint = defaultEndpoint
+	server.ReadHeaderTimeout = 10 * time.Second
+	server.ReadTimeout = 30 * time.Second
+	server.WriteTimeout = 30 * time.Second
+	server.MaxRequestBodySize = 1 << 20
+	return &Config{
+		ServerConfig:   server,
+		APIKeys:        configoptional.Default(APIKeysConfig{}),
+		MaxConnections: 1000,
+		MaxHeaderBytes: 16 << 10,
+		Store:          StoreConfig{MaxInstances: 20_000, MaxBytes: 128 << 20, Retain: 15 * time.Minute},
+		Stream:         StreamConfig{MaxClients: 100, Interval: time.Second, WriteTimeout: 10 * time.Second},
+		Health:         HealthConfig{StalledAfter: 30 * time.Second},
+	}
+}
+
+// Unmarshal names durations that are none by key and value.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	if err := durations.Check(conf, "read_timeout", "read_header_timeout", "write_timeout", "keepalive::idle_timeout",
+		"store::retain", "stream::interval", "stream::write_timeout", "health::stalled_after"); err != nil {
+		return err
+	}
+	return conf.Unmarshal(c)
+}
