@@ -59,7 +59,7 @@ With it you can
   tail     read the events of any Kafka
   verify   prove that the events are complete and add up
   dlq      look at the events that could not be written, and send them again
-  rules    check threshold rules before a collector does`,
+  rules    check threshold rules, and try them on what was recorded`,
 		Example: `  # meter this machine and watch; Ctrl-C ends it
   vmusagectl up
 

@@ -11,11 +11,13 @@ threshold processor takes them from its configuration, a file, a server or the A
 Their format is in docs/thresholds.md.
 
 With these commands you can
-  check    see whether documents of rules are right, before a collector does`,
-		Example: `  vmusagectl rules check rules.yaml`,
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+  check    see whether documents of rules are right, before a collector does
+  test     see what they would have said of recorded metrics and events`,
+		Example: `  vmusagectl rules check rules.yaml
+  vmusagectl rules test rules.yaml --events metrics.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRulesCheck(t))
+	cmd.AddCommand(newRulesCheck(t), newRulesTest(t))
 	return cmd
 }

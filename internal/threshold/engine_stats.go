@@ -91,7 +91,7 @@ func (e *Engine) Stats() Stats {
 			continue
 		}
 		s.Quotas++
-		if cur := &q.state.cur; cur.level != OK {
+		if cur := &q.state.cur; cur.level != OK && !cur.ended {
 			s.Firing[cur.level]++
 			if cur.said == OK {
 				s.Suspended++

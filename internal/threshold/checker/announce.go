@@ -17,25 +17,41 @@ func Announce(md pmetric.Metrics, said []threshold.Announcement) {
 	if len(said) == 0 {
 		return
 	}
-	rms := md.ResourceMetrics()
-	known := map[string]int{}
-	for i := range rms.Len() {
-		if id := text(rms.At(i).Resource().Attributes(), usage.AttrVMID); id != "" {
-			known[id] = i
-		}
-	}
+	d := NewDescriber(md)
 	var v usage.Violation
 	for i := range said {
-		if said[i].Rule.Action == ActionLog {
-			continue
+		if said[i].Rule.Action != ActionLog {
+			d.Describe(&v, &said[i])
+			usage.AppendViolation(md.ResourceMetrics(), &v)
 		}
-		fill(&v, &said[i])
-		if at, ok := known[said[i].Subject.InstanceID]; ok && v.Rule.Per == usage.PerInstance {
-			instance := &v.Instance
-			instance.ReadResource(rms.At(at).Resource().Attributes())
-			untag(instance)
+	}
+}
+
+// A Describer makes violations of announcements that follow from metrics.
+type Describer struct {
+	rms   pmetric.ResourceMetricsSlice
+	known map[string]int // where in rms an instance is
+}
+
+// NewDescriber returns one for what follows from md, to which resources may be
+// appended in the meantime.
+func NewDescriber(md pmetric.Metrics) *Describer {
+	d := &Describer{md.ResourceMetrics(), map[string]int{}}
+	for i := range d.rms.Len() {
+		if id := text(d.rms.At(i).Resource().Attributes(), usage.AttrVMID); id != "" {
+			d.known[id] = i
 		}
-		usage.AppendViolation(rms, &v)
+	}
+	return d
+}
+
+// Describe makes v what a says, of the resource as the metrics have it, or of
+// what the announcement knows of it.
+func (d *Describer) Describe(v *usage.Violation, a *threshold.Announcement) {
+	fill(v, a)
+	if at, ok := d.known[a.Subject.InstanceID]; ok && v.Rule.Per == usage.PerInstance {
+		v.Instance.ReadResource(d.rms.At(at).Resource().Attributes())
+		untag(&v.Instance)
 	}
 }
 

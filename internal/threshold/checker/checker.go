@@ -19,6 +19,17 @@ import (
 type Options struct {
 	Tag   Tag
 	State bool // vm.threshold.state
+	// Witness is told what rules are used. Nil: nobody is.
+	Witness Witness
+}
+
+// A Witness is told which rules a Checker uses, for those who want to know more
+// than counts. It keeps nothing of the subject.
+type Witness interface {
+	// Matched is called for each resource that is somebody's, even without rules.
+	Matched(*threshold.Subject, *threshold.Matched)
+	// Checked is called for each value that a rule has.
+	Checked(*threshold.Rule)
 }
 
 // Counts are what a Checker did in one call.
@@ -71,6 +82,9 @@ func (c *Checker) resource(rm pmetric.ResourceMetrics) {
 		return
 	}
 	c.matched = c.set.Match(&c.subject)
+	if c.options.Witness != nil {
+		c.options.Witness.Matched(&c.subject, c.matched)
+	}
 	if len(c.matched.Rules()) == 0 {
 		return
 	}
@@ -181,6 +195,9 @@ func (c *Checker) whole(rule *threshold.Rule, level threshold.Level, at int64) {
 }
 
 func (c *Checker) count(rule *threshold.Rule, series string, level threshold.Level, at int64) {
+	if c.options.Witness != nil {
+		c.options.Witness.Checked(rule)
+	}
 	c.counts.Evaluations++
 	c.counts.Violations[level]++
 	if level > threshold.OK {
