@@ -78,6 +78,9 @@ func AppendUsage(dst []byte, v Version, p *usage.Period) []byte {
 	if v != V1_0 {
 		q = qualitiesOf(p)
 		unknown = q.gaps | shownInstance&^p.Metered
+		if p.Metered.HasClass(usage.GPU) && !p.Metered.Has(usage.GPUActive) {
+			unknown.Add(usage.GPUActive) // there are GPUs, and none says how active it is
+		}
 	}
 	dst = append(dst, `,"metrics":{`...)
 	dst = appendMetrics(dst, p, unknown)

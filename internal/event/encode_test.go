@@ -141,6 +141,27 @@ func TestEmits(t *testing.T) {
 	assert.True(t, Emits(V1_0, p), "a meter that the instance does not have has no gap")
 }
 
+// TestGPUsThatOfferNoUtilization: an instance that has GPUs and no meter of their
+// active time has none to show, which one without GPUs has.
+func TestGPUsThatOfferNoUtilization(t *testing.T) {
+	p := hostPeriod()
+	assert.Contains(t, string(AppendUsage(nil, V1_1, p)), `"gpu_seconds":0`)
+	p.Devices = append(p.Devices, usage.DeviceUsage{Class: usage.GPU, ID: "MIG-1", Model: "H100", Amounts: [usage.DeviceMeters]int64{0, 30e6, 7}})
+	p.Metered.Add(usage.GPUProvisioned)
+	p.Metered.Add(usage.GPUMemory)
+	p.Usage[usage.GPUProvisioned], p.Usage[usage.GPUMemory] = 30e6, 7
+	p.Totals[usage.GPUProvisioned], p.Totals[usage.GPUMemory] = 30e6, 7
+	value := AppendUsage(nil, V1_1, p)
+	assert.Contains(t, string(value), `"gpu_seconds":null`)
+	assert.Contains(t, string(value), `{"id":"MIG-1","model":"H100","provisioned_us":30000000,"memory_mib_s":7}`)
+	assert.NotContains(t, string(value), "energy_mj")
+	assert.Contains(t, string(AppendUsage(nil, V1_0, p)), `"gpu_seconds":0`)
+	e, err := Decode(value)
+	require.NoError(t, err)
+	assert.Equal(t, p, e.Period)
+	assert.Nil(t, e.Metrics.GPUSeconds)
+}
+
 // TestGapIsNeverZero: a value of 1.1 made of a meter with a gap is null.
 func TestGapIsNeverZero(t *testing.T) {
 	nulls := map[usage.Meter][]string{

@@ -165,6 +165,13 @@ func reference(v Version, p *usage.Period) refEvent {
 		}
 		return value
 	}
+	gpus := func() any {
+		any := p.Metered.Has(usage.GPUProvisioned) || p.Metered.Has(usage.GPUMemory) || p.Metered.Has(usage.GPUEnergy)
+		if v == V1_1 && any && !p.Metered.Has(usage.GPUActive) {
+			return nil
+		}
+		return known(floorOf(p.Totals[usage.GPUActive], 1e6)-floorOf(p.Totals[usage.GPUActive]-p.Usage[usage.GPUActive], 1e6), usage.GPUActive)
+	}
 	seconds := func(m usage.Meter) any {
 		return known(floorOf(p.Totals[m], 1e6)-floorOf(p.Totals[m]-p.Usage[m], 1e6), m)
 	}
@@ -182,7 +189,7 @@ func reference(v Version, p *usage.Period) refEvent {
 		Metrics: refMetrics{
 			seconds(usage.CPUTime), percent(usage.CPUTime, usage.VCPUProvisioned),
 			gib(usage.Memory), percent(usage.Memory, usage.MemoryProvisioned), gib(usage.Storage),
-			mib(usage.NetworkTransmitBytes), mib(usage.NetworkReceiveBytes), seconds(usage.GPUActive),
+			mib(usage.NetworkTransmitBytes), mib(usage.NetworkReceiveBytes), gpus(),
 		},
 		Period: refPeriod{Start: floorOf(p.Start, 1e9), End: floorOf(p.End, 1e9)},
 	}

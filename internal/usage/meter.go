@@ -135,12 +135,13 @@ func (s MeterSet) Has(m Meter) bool { return s&(1<<m) != 0 }
 func (s *MeterSet) Add(m Meter) { *s |= 1 << m }
 
 // AddClass puts the meters of a class of devices into the set.
-func (s *MeterSet) AddClass(c Class) {
-	*s |= (1<<DeviceMeters - 1) << c.Meter(0)
-}
+func (s *MeterSet) AddClass(c Class) { *s |= c.meters() }
 
-// HasClass reports whether the set has the meters of a class of devices.
-func (s MeterSet) HasClass(c Class) bool { return s.Has(c.Meter(0)) }
+// HasClass reports whether the set has any meter of a class of devices: not every
+// device offers all of them.
+func (s MeterSet) HasClass(c Class) bool { return s&c.meters() != 0 }
+
+func (c Class) meters() MeterSet { return (1<<DeviceMeters - 1) << c.Meter(0) }
 
 // All visits the meters of the set in ascending order.
 func (s MeterSet) All() iter.Seq[Meter] {

@@ -85,15 +85,19 @@ func (w *periodWriter) stamp(dps pmetric.NumberDataPointSlice) pmetric.NumberDat
 	return dp
 }
 
-// devices writes the metrics of one class. Two meters in a row that share a
-// metric differ by direction.
+// devices writes the metrics of one class, as far as the instance is metered for
+// them. Two meters in a row that share a metric differ by direction.
 func (w *periodWriter) devices(c Class) {
 	deviceKey, directionKey := c.DeviceAttributes()
 	var dps pmetric.NumberDataPointSlice
+	metric := ""
 	for i := range DeviceMeters {
 		info := c.Meter(i).Info()
-		if i == 0 || info.Metric != c.Meter(i-1).Info().Metric {
-			dps = w.sum(c.Meter(i))
+		if !w.period.Metered.Has(c.Meter(i)) {
+			continue
+		}
+		if info.Metric != metric {
+			metric, dps = info.Metric, w.sum(c.Meter(i))
 		}
 		for k := range w.period.Devices {
 			d := &w.period.Devices[k]

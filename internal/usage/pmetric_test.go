@@ -67,7 +67,14 @@ func TestPeriodsSurviveTheRoundTrip(t *testing.T) {
 	for m := range bare.Coverage {
 		bare.Coverage[m] = usage.FullCoverage
 	}
-	want := []*usage.Period{usagetest.Host(1), unusual(), bare, usagetest.Host(3)}
+	mig := &usage.Period{
+		Instance: usage.Instance{ID: "x"}, Sequence: 2, Coverage: bare.Coverage,
+		Devices: []usage.DeviceUsage{{Class: usage.GPU, ID: "MIG-1", Amounts: [usage.DeviceMeters]int64{0, 5, 0, 0}}},
+	}
+	mig.Metered.Add(usage.GPUProvisioned) // it offers some meters of its class only
+	mig.Metered.Add(usage.GPUMemory)
+	mig.Usage[usage.GPUProvisioned] = 5
+	want := []*usage.Period{usagetest.Host(1), unusual(), bare, mig, usagetest.Host(3)}
 	var r usage.Reader
 	for range 2 { // a Reader that is used again forgets what it read before
 		got, err := read(t, &r, write(want...))

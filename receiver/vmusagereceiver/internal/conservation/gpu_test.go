@@ -13,7 +13,9 @@ import (
 // come to since the last checkpoint goes with a crash.
 type gpu struct {
 	id      string
+	lacks   usage.MeterSet // what it does not offer
 	plugged bool
+	hangs   bool // it does not answer
 	read    bool // nothing is used before somebody looks: how old the values are, nobody knows
 	load    uint64
 	began   uint64
@@ -31,32 +33,47 @@ type told [2]int64
 func (t told) plus(o told) told  { return told{t[0] + o[0], t[1] + o[1]} }
 func (t told) minus(o told) told { return told{t[0] - o[0], t[1] - o[1]} }
 
+// newGPUs has one GPU that is there and one that may come. Not all of b and c offer
+// all meters.
 func newGPUs(w *world, id string) []*gpu {
-	return []*gpu{
+	gs := []*gpu{
 		{id: id + "-0", plugged: true, load: w.birth(), began: w.birth()},
 		{id: id + "-1", load: w.birth(), began: w.birth()},
 	}
+	switch id {
+	case "b":
+		gs[1].lacks = lacking
+	case "c":
+		gs[0].lacks = lacking
+	}
+	return gs
 }
 
+// lacking is what some GPUs do not offer.
+const lacking usage.MeterSet = 1<<usage.GPUActive | 1<<usage.GPUEnergy
+
 // pass lets a GPU work. While it hangs, nobody gets its samples.
-func (g *gpu) pass(micros, amount int64, hangs bool) {
+func (g *gpu) pass(micros, amount int64) {
 	if !g.plugged || !g.read {
 		return
 	}
-	g.driver = g.driver.plus(told{amount, micros})
-	if !hangs {
-		active := min(amount, micros)
-		g.samples = g.samples.plus(told{active, amount})
+	d, s := told{amount, micros}, told{min(amount, micros), amount}
+	if g.lacks != 0 {
+		d[0], s[0] = 0, 0
+	}
+	g.driver = g.driver.plus(d)
+	if !g.hangs {
+		g.samples = g.samples.plus(s)
 		g.covered += micros
 	}
 }
 
 // deliver adds to the truth what a reading tells of the GPUs.
 func (m *machine) deliver() {
-	if m.hangs {
-		return
-	}
 	for _, g := range m.gpus {
+		if g.hangs {
+			continue
+		}
 		if !g.plugged {
 			g.known = false
 			continue
@@ -71,19 +88,23 @@ func (m *machine) deliver() {
 
 // gpuReading adds what the GPUs say to a reading.
 func (m *machine) gpuReading(r *reading.Reading) {
-	r.Metered.AddClass(usage.GPU)
-	if m.hangs {
-		r.Flavor.GPUs = -1
-		return
-	}
 	r.Scanned.AddClass(usage.GPU)
 	for _, g := range m.gpus {
 		if !g.plugged {
 			continue
 		}
 		r.Flavor.GPUs++
+		if g.hangs {
+			r.Scanned &= 1<<usage.GPU.Meter(0) - 1
+			continue
+		}
 		add := func(c reading.Counters, v int64) {
 			c.N, c.ID, c.Values[0] = 1, g.id, uint64(v)
+			if c.Unknown = g.lacks.Has(c.First); c.Unknown {
+				c.Sampled, c.Values[0] = false, 1<<60 // nobody looks at it
+			} else {
+				r.Metered.Add(c.First)
+			}
 			r.Counters = append(r.Counters, c)
 		}
 		covered := uint64(g.covered)
@@ -122,8 +143,9 @@ func (m *machine) save() saved {
 func (w *world) restartProcess(durable map[string]saved) {
 	for _, m := range w.machines {
 		s, known := durable[m.run]
-		m.driver, m.samples, m.hangs = s.driver, s.samples, m.hangs && known
+		m.driver, m.samples = s.driver, s.samples
 		for i, g := range m.gpus {
+			g.hangs = g.hangs && known
 			g.begin(w, !known)
 			g.last, g.read = told{}, g.read && known
 			if g.load == s.load[i] {
@@ -142,16 +164,18 @@ func (w *world) reload() {
 	}
 }
 
-// hang lets the GPUs of a machine hang, or answer again.
-func (w *world) hang(id string, hangs bool) {
-	if m := w.machines[id]; m != nil && (!hangs || m.gpus[0].read) {
-		m.hangs = hangs
+// hang lets a GPU of a machine hang, or answer again.
+func (w *world) hang(id string, n int, hangs bool) {
+	if m := w.machines[id]; m != nil && (!hangs || m.gpus[n].read && m.gpus[n].plugged) {
+		m.gpus[n].hangs = hangs
 	}
 }
 
 func (w *world) answer() {
 	for _, m := range w.machines {
-		m.hangs = false
+		for _, g := range m.gpus {
+			g.hangs = false
+		}
 	}
 }
 
@@ -167,7 +191,8 @@ func (w *world) replugGPU() {
 	}
 }
 
-// proveDevices checks that a period's devices are in order, each once, and add up.
+// proveDevices checks that a period's devices are in order, each once, and add up,
+// and that what one of them does not offer is not taken for nothing.
 func (m *metering) proveDevices(p *usage.Period) {
 	var sum usage.Amounts
 	for i, d := range p.Devices {
@@ -183,6 +208,22 @@ func (m *metering) proveDevices(p *usage.Period) {
 	for u := usage.DiskReadBytes; u < usage.NumMeters; u++ {
 		if p.Usage[u] != sum[u] {
 			m.t.Fatalf("stream %s: sequence %d: %s is %d, of devices %d", p.Stream.ID, p.Sequence, u, p.Usage[u], sum[u])
+		}
+	}
+	for _, d := range p.Devices {
+		if d.Class != usage.GPU || d.ID != "b-1" && d.ID != "c-0" || d.Amounts[1] == 0 {
+			continue
+		}
+		for u := range lacking.All() {
+			if p.Metered.Has(u) && (p.Quality[u] != usage.Gap || p.Coverage[u] == usage.FullCoverage) {
+				m.t.Fatalf("stream %s: sequence %d: %s is %s, covered to %d, and %s does not offer it",
+					p.Stream.ID, p.Sequence, u, p.Quality[u], p.Coverage[u], d.ID)
+			}
+		}
+	}
+	for u := usage.GPUActive; u < usage.NumMeters; u++ {
+		if !p.Metered.Has(u) && p.Usage[u] != 0 {
+			m.t.Fatalf("stream %s: sequence %d: %s is %d, and not metered", p.Stream.ID, p.Sequence, u, p.Usage[u])
 		}
 	}
 	for _, u := range []usage.Meter{usage.GPUActive, usage.GPUMemory} {

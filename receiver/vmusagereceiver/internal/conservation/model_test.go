@@ -282,8 +282,8 @@ func TestHistories(t *testing.T) {
 					m.world.replug()
 				}
 			},
-			"GPUs hang":   func(t *rapid.T) { m.world.hang(ids.Draw(t, "id"), true) },
-			"GPUs answer": func(t *rapid.T) { m.world.hang(ids.Draw(t, "id"), false) },
+			"GPU hangs":   func(t *rapid.T) { m.world.hang(ids.Draw(t, "id"), rapid.IntRange(0, 1).Draw(t, "gpu"), true) },
+			"GPU answers": func(t *rapid.T) { m.world.hang(ids.Draw(t, "id"), rapid.IntRange(0, 1).Draw(t, "gpu"), false) },
 			"GPU driver anew": func(t *rapid.T) {
 				pass(t)
 				m.world.answer()

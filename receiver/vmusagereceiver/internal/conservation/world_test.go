@@ -51,7 +51,6 @@ type machine struct {
 	diskBirth uint64
 	diskBase  int64 // counted.disk when the disk was plugged in
 	gpus      []*gpu
-	hangs     bool // its GPUs do not answer
 }
 
 func newWorld() *world {
@@ -86,7 +85,7 @@ func (w *world) pass(micros int64, cpu, transmit, disk int64) {
 		m.transmit += transmit
 		m.disk += disk
 		for _, g := range m.gpus {
-			g.pass(micros, disk, m.hangs)
+			g.pass(micros, disk)
 		}
 	}
 }

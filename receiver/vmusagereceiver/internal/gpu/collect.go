@@ -18,7 +18,8 @@ type Snapshot struct {
 	Known  bool  // GPUs were enumerated at least once: those listed are all there are
 	GPUs   []GPU // by index, each followed by its MIG instances
 
-	load uint64
+	load   uint64
+	opened int64
 }
 
 // A GPU is a GPU or a MIG instance. What was not answered in time is not there.
@@ -32,12 +33,14 @@ type GPU struct {
 	Amounts     Amounts
 	HasActive   bool // it offers utilization
 	HasMemory   bool
+	HasEnergy   bool
 	Points      bool  // the driver has no samples: active time is from single points
 	Utilization Value // millionths, average since the last answer
 	Levels      *Levels
 
-	whole bool  // nothing of what is billed failed to be read
-	since int64 // CLOCK_BOOTTIME ns at which its amounts began at 0
+	whole    bool  // nothing of what is billed failed to be read
+	since    int64 // CLOCK_BOOTTIME ns at which its amounts began at 0
+	reopened bool  // NVML was initialized anew since energy was last known
 }
 
 // Allotted reports whether it is something that one has: a GPU that is divided
@@ -60,7 +63,7 @@ func (m *Meter) ask() {
 	at, s := m.clock(), &m.snapshot
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s.Driver, s.Err, s.Known, s.load = m.state, m.err, m.enumerated, m.load
+	s.Driver, s.Err, s.Known, s.load, s.opened = m.state, m.err, m.enumerated, m.load, m.opened
 	m.asked = append(m.asked[:0], m.workers...)
 	for _, w := range m.asked {
 		if !w.stopped {
@@ -145,6 +148,10 @@ func (m *Meter) append(s *Snapshot, w *worker, a *answer, at reading.Instant) {
 		g := GPU{Identity: u.id, Owner: u.owner, State: state, Err: err, since: u.tally.since.Boot}
 		if state == Ready {
 			g.take(&a.units[i], u.tally, at)
+			if g.Levels.Energy.OK {
+				g.reopened = u.tally.opened != 0 && u.tally.opened != s.opened
+				u.tally.opened = s.opened
+			}
 		}
 		s.GPUs = append(s.GPUs, g)
 	}
@@ -159,7 +166,7 @@ func (m *Meter) stoppedWorker(w *worker) bool {
 // take fills in an answer. No time grows by more than has passed.
 func (g *GPU) take(a *unitAnswer, t *tally, at reading.Instant) {
 	g.Answered = true
-	g.HasActive, g.HasMemory, g.Points, g.whole = a.active, a.memory, a.points, a.whole
+	g.HasActive, g.HasMemory, g.HasEnergy, g.Points, g.whole = a.active, a.memory, a.energy, a.points, a.whole
 	g.Levels = &a.levels
 	if covered := a.amounts.Covered - t.before.Covered; covered > 0 {
 		g.Utilization = Value{N: (a.amounts.Active - t.before.Active) * usage.FullCoverage / covered, OK: true}
@@ -190,14 +197,12 @@ func (s *Snapshot) Fill(r *reading.Reading, owner int) (any bool) {
 		}
 		complete = complete && g.whole
 		if g.Answered {
+			r.Metered |= g.meters()
 			s.count(r, g)
 		}
 	}
 	if !s.Known {
 		r.Flavor.GPUs = -1
-	}
-	if any {
-		r.Metered.AddClass(usage.GPU)
 	}
 	if complete {
 		r.Scanned.AddClass(usage.GPU)
@@ -205,26 +210,48 @@ func (s *Snapshot) Fill(r *reading.Reading, owner int) (any bool) {
 	return any
 }
 
+// meters are those that a GPU offers. The energy of MIG instances is in that of
+// their GPU, and belongs to whose that is.
+func (g *GPU) meters() (m usage.MeterSet) {
+	if g.Allotted() {
+		m.Add(usage.GPUProvisioned)
+		if g.HasActive {
+			m.Add(usage.GPUActive)
+		}
+		if g.HasMemory {
+			m.Add(usage.GPUMemory)
+		}
+	}
+	if g.HasEnergy {
+		m.Add(usage.GPUEnergy)
+	}
+	return m
+}
+
+// count adds the counters of a GPU that answered. What it does not offer, others of
+// the same owner may: it says that it is unknown.
 func (s *Snapshot) count(r *reading.Reading, g *GPU) {
-	add := func(c reading.Counters, v uint64) {
+	add := func(c reading.Counters, offers bool, v uint64) {
 		c.N, c.ID, c.Model = 1, g.UUID, g.Model
 		c.Values[0] = v
+		if !offers {
+			c.Sampled, c.Unknown = false, true
+		}
 		r.Counters = append(r.Counters, c)
 	}
 	if g.Allotted() {
 		began := birth(g.UUID, r.At.BootID, uint64(g.since)) //nolint:gosec // since boot
-		if g.HasActive {
-			add(reading.Counters{First: usage.GPUActive, Birth: began, Sampled: true, Covered: g.Amounts.Covered}, g.Amounts.Active)
-		}
+		add(reading.Counters{First: usage.GPUActive, Birth: began, Sampled: true, Covered: g.Amounts.Covered}, g.HasActive, g.Amounts.Active)
 		// The machine's own clock, for as long as the GPU is there: whoever meters on
 		// after a restart of the collector knows how long that was.
-		add(reading.Counters{First: usage.GPUProvisioned, Birth: birth(g.UUID, r.At.BootID, 0), FromFirst: true}, uint64(r.At.Boot/1000)) //nolint:gosec // since boot
-		if g.HasMemory {
-			add(reading.Counters{First: usage.GPUMemory, Birth: began, Sampled: true, Covered: g.Amounts.Held}, g.Amounts.Memory)
-		}
+		add(reading.Counters{First: usage.GPUProvisioned, Birth: birth(g.UUID, r.At.BootID, 0), FromFirst: true}, true, uint64(r.At.Boot/1000)) //nolint:gosec // since boot
+		add(reading.Counters{First: usage.GPUMemory, Birth: began, Sampled: true, Covered: g.Amounts.Held}, g.HasMemory, g.Amounts.Memory)
 	}
-	if g.Levels.Energy.OK {
-		add(reading.Counters{First: usage.GPUEnergy, Birth: birth(g.UUID, r.At.BootID, s.load), FromFirst: true, Resets: true}, g.Levels.Energy.N)
+	if g.Parent == "" && (g.Levels.Energy.OK || !g.HasEnergy) {
+		add(reading.Counters{
+			First: usage.GPUEnergy, Birth: birth(g.UUID, r.At.BootID, s.load),
+			FromFirst: true, Resets: true, Reopened: g.reopened,
+		}, g.HasEnergy, g.Levels.Energy.N)
 	}
 }
 

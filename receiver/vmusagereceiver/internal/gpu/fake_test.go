@@ -273,6 +273,26 @@ func read(t *testing.T, m *Meter) (*Snapshot, *reading.Reading) {
 	return s, r
 }
 
+// counted names the counters of a reading.
+func counted(r *reading.Reading) (names []string) {
+	for i := range r.Counters {
+		c := &r.Counters[i]
+		name := c.ID + " " + c.First.String()
+		if c.Unknown {
+			name += " unknown"
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+func metered(r *reading.Reading) (names []string) {
+	for m := range r.Metered.All() {
+		names = append(names, m.String())
+	}
+	return names
+}
+
 func byID(s *Snapshot, uuid string) *GPU {
 	i := slices.IndexFunc(s.GPUs, func(g GPU) bool { return g.UUID == uuid })
 	if i < 0 {

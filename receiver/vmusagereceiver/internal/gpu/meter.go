@@ -72,6 +72,7 @@ type Meter struct {
 	err        error     // of the driver, or what could not be enumerated
 	enumerated bool      // once at least, completely
 	load       uint64
+	opened     int64 // how often NVML was initialized
 	lost       error // what a worker said that needs a new initialization
 
 	// The supervisor's alone.

@@ -255,6 +255,31 @@ func TestReload(t *testing.T) {
 		})
 }
 
+// TestReloadUnseen loads the driver anew where nothing of the system says so, and
+// the new load comes to more than half of what the old one had.
+func TestReloadUnseen(t *testing.T) {
+	in(t, func(d *fakeDriver, _ *Config) { newFakeGPU(d, "GPU-1"); d.load = 0 },
+		func(t *testing.T, d *fakeDriver, m *Meter) {
+			b := newBook()
+			step := func(due bool) {
+				_, r := read(t, m)
+				b.add(r, due)
+				time.Sleep(10 * time.Second)
+			}
+			for range 3 {
+				step(false)
+			}
+			d.set(func() { // the last reading had seen 20 s
+				d.gone = &CallError{"DeviceGetCount", Uninitialized}
+				d.gpus[0].began = time.Now()
+			})
+			step(false) // finds it gone, and has it initialized
+			step(false)
+			step(true)
+			assert.EqualValues(t, (20+20)*300_000, b.sum(usage.GPUEnergy))
+		})
+}
+
 // TestLost loses a GPU; a new initialization finds it again.
 func TestLost(t *testing.T) {
 	in(t, func(d *fakeDriver, _ *Config) {
@@ -386,16 +411,13 @@ func TestMIG(t *testing.T) {
 		s, r := read(t, m)
 		require.Len(t, s.GPUs, 3)
 		assert.EqualValues(t, 1, r.Flavor.GPUs, "what is allotted are the instances")
-		var got []string
-		for _, c := range r.Counters {
-			got = append(got, c.ID+" "+c.First.String())
-		}
-		assert.Equal(t, []string{"GPU-1 gpu.energy", "MIG-0 gpu.provisioned", "MIG-0 gpu.memory"}, got)
+		assert.Equal(t, []string{"GPU-1 gpu.energy", "MIG-0 gpu.active unknown", "MIG-0 gpu.provisioned", "MIG-0 gpu.memory"}, counted(r))
+		assert.Equal(t, []string{"gpu.provisioned", "gpu.memory", "gpu.energy"}, metered(r))
 		guest := &reading.Reading{At: r.At}
 		require.True(t, s.Fill(guest, 0))
 		assert.EqualValues(t, 1, guest.Flavor.GPUs)
-		require.Len(t, guest.Counters, 2)
-		assert.Equal(t, "MIG-1", guest.Counters[0].ID)
+		assert.Equal(t, []string{"MIG-1 gpu.active unknown", "MIG-1 gpu.provisioned", "MIG-1 gpu.memory"}, counted(guest))
+		assert.Equal(t, []string{"gpu.provisioned", "gpu.memory"}, metered(guest), "it offers no utilization, and energy is the GPU's")
 
 		d.set(func() { d.gpus[0].mig = d.gpus[0].mig[:1] }) // it is divided anew
 		time.Sleep(31 * time.Second)

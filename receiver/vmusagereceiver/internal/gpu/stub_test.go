@@ -181,16 +181,12 @@ func TestStubLevels(t *testing.T) {
 	assert.False(t, l.PCIeTransmit.OK, "it has no such counter")
 	assert.Equal(t, []Process{{PID: 4242, Memory: 1 << 30, HasMemory: true, Utilization: 20, HasUtilization: true}}, l.Processes)
 
-	var got []string
-	for _, c := range r.Counters {
-		got = append(got, c.ID+" "+c.First.String())
-	}
 	assert.Equal(t, []string{
 		"GPU-1 gpu.active", "GPU-1 gpu.provisioned", "GPU-1 gpu.memory", "GPU-1 gpu.energy",
 		"GPU-2 gpu.energy",
-		"MIG-1 gpu.provisioned", "MIG-1 gpu.memory",
-		"MIG-2 gpu.provisioned", "MIG-2 gpu.memory",
-	}, got)
+		"MIG-1 gpu.active unknown", "MIG-1 gpu.provisioned", "MIG-1 gpu.memory",
+		"MIG-2 gpu.active unknown", "MIG-2 gpu.provisioned", "MIG-2 gpu.memory",
+	}, counted(r))
 	mig := byID(s, "MIG-2")
 	assert.Equal(t, ok(2<<30), mig.Levels.Used)
 	assert.Equal(t, "GPU-2", mig.Parent)
@@ -274,11 +270,11 @@ unsupported DeviceGetMemoryInfo_v2
 	s, r := m.read()
 	assert.True(t, s.GPUs[0].Points)
 	assert.InDelta(t, 25e6, s.GPUs[0].Amounts.Active, .5e6)
-	var got []string
-	for _, c := range r.Counters {
-		got = append(got, c.ID+" "+c.First.String())
-	}
-	assert.Equal(t, []string{"GPU-1 gpu.active", "GPU-1 gpu.provisioned", "GPU-1 gpu.memory", "GPU-2 gpu.provisioned"}, got)
+	assert.Equal(t, []string{
+		"GPU-1 gpu.active", "GPU-1 gpu.provisioned", "GPU-1 gpu.memory", "GPU-1 gpu.energy unknown",
+		"GPU-2 gpu.active unknown", "GPU-2 gpu.provisioned", "GPU-2 gpu.memory unknown", "GPU-2 gpu.energy unknown",
+	}, counted(r))
+	assert.Equal(t, []string{"gpu.active", "gpu.provisioned", "gpu.memory"}, metered(r))
 }
 
 // TestStubNoDriver is a machine where the library is there and the driver is

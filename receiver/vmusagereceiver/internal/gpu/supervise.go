@@ -53,6 +53,7 @@ func (m *Meter) open() error {
 	if err == nil {
 		m.mu.Lock()
 		m.load, m.lost = m.driver.Load(), nil
+		m.opened++
 		m.mu.Unlock()
 		if err = m.enumerate(); err != nil {
 			m.shut()

@@ -19,6 +19,7 @@ type tally struct {
 	// What was reported so far; only who samples looks at it.
 	activeMost, coveredMost, heldMost ceiling
 	before                            Amounts // at the last answer
+	opened                            int64   // NVML had been initialized so often when energy was last known
 }
 
 // Amounts are what was added up so far.

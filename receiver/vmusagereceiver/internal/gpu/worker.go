@@ -54,6 +54,7 @@ type unitAnswer struct {
 	points  bool // utilization is from single points
 	active  bool // the device offers utilization
 	memory  bool // and memory
+	energy  bool // and energy
 	whole   bool // no call that is billed from failed
 	levels  Levels
 }
@@ -124,6 +125,7 @@ func (w *worker) round(into *answer) error {
 			a.points = u.points
 			a.active = u.utilized()
 			a.memory = !u.without(callMemory)
+			a.energy = u.id.Parent == "" && !u.without(callEnergy)
 			a.whole = whole
 		}
 	}

@@ -21,15 +21,15 @@ type account struct {
 
 	restored bool // nothing was read in this run since it was restored
 
-	counters  []counter
-	integrals usage.MeterSet // those of which a counter is an integral of samples
-	spoken    int64          // us for which all samples of GPUs speak that the reading at hand is the first to count
-	scanned   usage.MeterSet // classes that were fully scanned at least once: what is new in them was born since
-	levels    [reading.NumLevels]reading.Level
-	carry     [usage.NumMeters]uint64 // what integrals left over, in parts of a unit
-	groups    [numGroups]int64        // CLOCK_BOOTTIME ns up to which each group is accounted for
-	covered   [numGroups]int64        // ns of the open period that were really sampled
-	stats     statistics
+	counters []counter
+	apart    usage.MeterSet // those with a counter that accounts for its time by itself: see [sampling]
+	spoken   int64          // us for which all samples of GPUs speak that the reading at hand is the first to count
+	scanned  usage.MeterSet // classes that were fully scanned at least once: what is new in them was born since
+	levels   [reading.NumLevels]reading.Level
+	carry    [usage.NumMeters]uint64 // what integrals left over, in parts of a unit
+	groups   [numGroups]int64        // CLOCK_BOOTTIME ns up to which each group is accounted for
+	covered  [numGroups]int64        // ns of the open period that were really sampled
+	stats    statistics
 }
 
 // A group is a set of meters that one part of a sample fills.
@@ -183,10 +183,10 @@ func (a *account) cover(g group, now, interval int64, q usage.Quality) {
 }
 
 // mark lowers the quality of the open period's meters in g to q, if it was better.
-// What is integrated from samples is never recovered: see [sampling].
+// Counters that account for their time by themselves say what was recovered.
 func (a *account) mark(g group, q usage.Quality) {
 	for m := range usage.NumMeters {
-		if groupOf(m) == g && (q != usage.Recovered || !a.integrals.Has(m)) {
+		if groupOf(m) == g && (q != usage.Recovered || !a.apart.Has(m)) {
 			a.open.Quality[m] = max(a.open.Quality[m], q)
 		}
 	}
@@ -212,7 +212,7 @@ func (a *account) accountedTo(boot int64) {
 }
 
 // finish ends the open period at the last reading and opens the next one there.
-func (a *account) finish() usage.Period {
+func (a *account) finish(interval int64) usage.Period {
 	length := a.last.Boot - a.began.Boot
 	a.open.Sequence++
 	for m := range a.open.Totals {
@@ -228,7 +228,7 @@ func (a *account) finish() usage.Period {
 	for m := range p.Metered.All() {
 		p.Coverage[m] = coverage(a.covered[groupOf(m)], length)
 	}
-	a.sampledCoverage(&p)
+	a.coverApart(&p, interval)
 
 	a.began = a.last
 	a.open.Start = p.End

@@ -19,7 +19,9 @@ type counter struct {
 	absent bool                      // not in the last scan; kept, since it may come back with the same birth
 	seen   bool                      // in the reading at hand
 
-	sampling *sampling // nil where it is cumulative
+	base bool // no value was ever known: the first one is what it counts from
+
+	sampling *sampling // nil where its time is that of its group
 }
 
 // maxAbsent bounds how many counters of things that are gone are kept for an
@@ -37,7 +39,8 @@ func (a *account) firstSight(rc *reading.Counters, at int64) counter {
 	if old {
 		c.last = rc.Values
 	}
-	if rc.Sampled {
+	c.base = rc.Unknown
+	if apart(rc) {
 		c.sampling = a.beginSampling(rc, at, old)
 	}
 	return c
@@ -64,15 +67,19 @@ func (a *account) count(r *reading.Reading, interval int64, counts *Counts) {
 			a.counters = append(a.counters, a.firstSight(rc, now))
 			c = &a.counters[len(a.counters)-1]
 		}
-		switch {
-		case rc.Sampled:
-			a.follow(c, rc, now, interval)
-		case c.sampling != nil:
-			a.cumulate(c)
-		case rc.First == usage.GPUActive:
+		if rc.First == usage.GPUActive && kindOf(rc) == cumulative {
 			a.spoken += (now - a.last.Boot) / nanosPerMicro
 		}
 		dt := max(passed[groupOf(rc.First)], now-a.last.Boot)
+		switch {
+		case apart(rc):
+			if c.sampling != nil {
+				dt = max(now-c.sampling.at+c.sampling.blind, now-a.last.Boot)
+			}
+			a.follow(c, rc, now, interval)
+		case c.sampling != nil:
+			a.together(c)
+		}
 		a.difference(c, rc, dt, counts)
 	}
 	for g := groupCPU; g < numGroups; g++ {
@@ -127,15 +134,24 @@ func (a *account) renamed(r *reading.Reading, rc *reading.Counters) *counter {
 
 func (c *counter) is(rc *reading.Counters) bool { return c.first == rc.First && c.id == rc.ID }
 
-// difference counts from the last values, or from 0 for what was born since.
+// difference counts from the last values, or from 0 for what was born since. dt is
+// for how long nobody saw them.
 func (a *account) difference(c *counter, rc *reading.Counters, dt int64, counts *Counts) {
+	gone := c.absent
+	c.model, c.seen, c.absent = rc.Model, true, false
+	if rc.Unknown {
+		return
+	}
 	if c.birth != rc.Birth {
 		c.birth, c.last = rc.Birth, [usage.DeviceMeters]uint64{}
+		if rc.FromFirst && !a.plausible(rc, dt) { // it is older than that birth says
+			c.last = rc.Values
+			counts.Anomalies++
+		}
 	}
-	if rc.FromFirst && c.absent {
-		c.last = rc.Values
+	if c.base || rc.FromFirst && gone {
+		c.base, c.last = false, rc.Values
 	}
-	c.model, c.seen, c.absent = rc.Model, true, false
 	if rc.Resets && c.wasReset(rc) && a.plausible(rc, dt) {
 		c.last = [usage.DeviceMeters]uint64{}
 	}
@@ -161,14 +177,14 @@ func (a *account) difference(c *counter, rc *reading.Counters, dt int64, counts 
 
 // wasReset reports whether the values look as if all of them began anew: none is
 // above its last one, and one is far below. A counter that a driver corrects by
-// a little is not one that began at 0.
+// a little is not one that began at 0, unless there is another sign of that.
 func (c *counter) wasReset(rc *reading.Counters) bool {
 	far := false
 	for k := range rc.N {
 		if rc.Values[k] > c.last[k] {
 			return false
 		}
-		far = far || rc.Values[k] < c.last[k]/2
+		far = far || rc.Values[k] < c.last[k]/2 || rc.Reopened && rc.Values[k] < c.last[k]
 	}
 	return far
 }
@@ -199,7 +215,7 @@ func (a *account) unseen(c *counter, r *reading.Reading, interval int64) {
 	case r.Scanned.Has(c.first):
 		c.absent = true
 	case c.sampling != nil && !c.absent:
-		a.blind(c, r.At.Boot, interval)
+		a.unanswered(c, r.At.Boot, interval)
 	}
 }
 

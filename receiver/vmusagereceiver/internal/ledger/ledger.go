@@ -85,7 +85,7 @@ func (l *Ledger) EndScan(source string, at reading.Instant, complete bool) {
 		}
 		observed = observed || a.seen
 		if complete && !a.seen {
-			p := a.finish()
+			p := a.finish(l.settings.Interval.Nanoseconds())
 			p.Final = true
 			l.keep(p)
 			delete(l.accounts, id)
@@ -141,7 +141,7 @@ func (l *Ledger) advance(a *account, r *reading.Reading) {
 func (l *Ledger) close(a *account) {
 	a.due = false
 	if a.last.Boot > a.began.Boot {
-		l.keep(a.finish())
+		l.keep(a.finish(l.settings.Interval.Nanoseconds()))
 	}
 }
 

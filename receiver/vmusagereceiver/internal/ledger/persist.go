@@ -47,7 +47,7 @@ func (l *Ledger) Snapshot(s *Snapshot) {
 			b = appendScans(next())
 		}
 		b = a.append(b)
-		if a.integrals != 0 {
+		if a.apart != 0 {
 			wire.Need(b, wire.FormatSampled)
 		}
 	}
@@ -134,18 +134,19 @@ func (a *account) read(d *wire.Decoder) {
 	for range d.Count() {
 		c := counter{first: usage.Meter(d.Byte()), id: d.String(), model: d.String(), birth: d.Uint()}
 		flags := d.Byte()
-		c.absent = flags&flagAbsent != 0
+		c.absent, c.base = flags&flagAbsent != 0, flags&flagBase != 0
 		for k := range c.last {
 			c.last[k], c.used[k] = d.Uint(), d.Int()
 		}
 		if flags&flagSampled != 0 {
 			c.sampling = &sampling{}
 			c.sampling.read(d)
+			c.sampling.kind = samplingKind(flags >> kindShift & 3)
 		}
 		// The meters of the counter must exist; a checksum that fits says they do.
 		c.first = min(c.first, usage.NumMeters-1)
 		if c.sampling != nil {
-			a.integrals.Add(c.first)
+			a.apart.Add(c.first)
 		}
 		a.counters = append(a.counters, c)
 	}
@@ -167,14 +168,20 @@ func (a *account) read(d *wire.Decoder) {
 const (
 	flagAbsent = 1 << iota
 	flagSampled
+	flagBase
+
+	kindShift = 3 // two bits: the kind of a sampling
 )
 
 func (c *counter) flags() (f byte) {
 	if c.absent {
 		f |= flagAbsent
 	}
+	if c.base {
+		f |= flagBase
+	}
 	if c.sampling != nil {
-		f |= flagSampled
+		f |= flagSampled | byte(c.sampling.kind)<<kindShift
 	}
 	return f
 }

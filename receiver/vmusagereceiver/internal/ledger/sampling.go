@@ -5,33 +5,68 @@ import (
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
 )
 
-// A sampling is for how much time an integral of samples speaks: reading.Counters
-// whose Sampled is set. What was integrated is counted as any difference is; how
-// good it is follows from Covered alone:
+// A sampling is for how much of its own time a counter speaks. GPUs have one for
+// each counter, since one may hang while others of its class answer; the rest of
+// a class is read together, and its group says what was sampled.
 //
-//   - The coverage of the meter is the share of the time of its devices for which
-//     there were samples. A device's time begins when it is first seen and ends
-//     when a full scan does not find it. Samples of before that come late count,
-//     up to the whole.
-//   - Where there were no samples for longer than a level would hold, a part of
-//     the period is not known: its quality is gap, with what was counted. No
-//     counter survived that could recover it.
+// A counter's time begins when it is first seen and ends when a full scan does
+// not find it. The coverage of a meter is the share of the time of all its
+// counters for which they spoke, and its quality the worst of theirs:
+//
+//   - What is cumulative speaks for the time since its last reading. One that did
+//     not answer for longer than a level would hold is recovered once it answers.
+//   - An integral of samples (reading.Counters whose Sampled is set) speaks for
+//     what Covered says. Samples of before that come late count, up to the whole.
+//     Where there were none for longer than a level would hold, a part of the
+//     period is not known: its quality is gap, with what was counted. No counter
+//     survived that could recover it.
+//   - What the thing does not offer (Unknown) is a gap for all of its time.
 type sampling struct {
+	kind     samplingKind
 	covered  uint64 // us; Covered of the last reading that had it
 	at       int64  // CLOCK_BOOTTIME ns up to which the time is accounted for
-	blind    int64  // ns without samples, up to at
-	grown    int64  // ns of the open period for which there were samples
-	expected int64  // ns of the open period for which there should be
+	blind    int64  // ns for which nothing is known, up to at
+	grown    int64  // ns of the open period for which it spoke
+	expected int64  // ns of the open period for which it should have
+}
+
+type samplingKind uint8
+
+const (
+	integral samplingKind = iota
+	cumulative
+	unknownAmount
+)
+
+func kindOf(rc *reading.Counters) samplingKind {
+	switch {
+	case rc.Unknown:
+		return unknownAmount
+	case rc.Sampled:
+		return integral
+	}
+	return cumulative
+}
+
+// apart reports whether a counter accounts for its time by itself.
+func apart(rc *reading.Counters) bool {
+	return rc.Sampled || rc.Unknown || rc.First >= usage.GPU.Meter(0)
 }
 
 // beginSampling is for what is seen for the first time, at that instant. One that
-// was born since the last reading has its time from as long ago as its samples say.
+// was born since the last reading has its time from as long ago as it says.
 func (a *account) beginSampling(rc *reading.Counters, at int64, old bool) *sampling {
-	a.integrals.Add(rc.First)
-	if old {
-		return &sampling{covered: rc.Covered, at: at}
+	a.apart.Add(rc.First)
+	s := &sampling{kind: kindOf(rc), at: at}
+	switch {
+	case s.kind == integral && old:
+		s.covered = rc.Covered
+	case s.kind == integral:
+		s.at = max(at-nanos(rc.Covered, at-a.last.Boot), a.last.Boot)
+	case s.kind == cumulative && !old:
+		s.at = a.last.Boot
 	}
-	return &sampling{at: max(at-nanos(rc.Covered, at-a.last.Boot), a.last.Boot)}
+	return s
 }
 
 // nanos returns us in ns, at most that many: garbage is not believed.
@@ -39,13 +74,47 @@ func nanos(us uint64, most int64) int64 {
 	return int64(min(us, uint64(max(most, 0))/nanosPerMicro)) * nanosPerMicro //nolint:gosec // less than most
 }
 
-// follow adds what the samples of c speak for in a reading at that instant.
+// follow adds what c speaks for in a reading at that instant.
 func (a *account) follow(c *counter, rc *reading.Counters, now, interval int64) {
 	s := c.sampling
-	if s == nil { // it was cumulative before
+	if s == nil {
 		c.sampling = a.beginSampling(rc, now, true)
 		return
 	}
+	if k := kindOf(rc); k != s.kind {
+		s.kind = k
+		if k == integral { // what it says of the time before is not known
+			s.at, s.blind, s.covered = max(s.at, now), 0, rc.Covered
+			return
+		}
+	}
+	switch s.kind {
+	case integral:
+		a.followSamples(c, rc, now, interval)
+	case cumulative:
+		if c.absent {
+			s.at, s.blind = max(s.at, now), 0
+		}
+		a.caughtUp(c, s.pass(now), interval)
+	case unknownAmount:
+		if c.absent {
+			s.at = max(s.at, now)
+		}
+		a.never(c, s.pass(now))
+	}
+}
+
+// pass accounts for the time up to now, and returns how much that is.
+func (s *sampling) pass(now int64) int64 {
+	step := max(now-s.at, 0)
+	s.at += step
+	s.expected += step
+	return step
+}
+
+// followSamples is follow for an integral.
+func (a *account) followSamples(c *counter, rc *reading.Counters, now, interval int64) {
+	s := c.sampling
 	if c.birth != rc.Birth {
 		s.covered = 0
 	}
@@ -57,10 +126,8 @@ func (a *account) follow(c *counter, rc *reading.Counters, now, interval int64) 
 	}
 	// Up to all that was missed may come late, and samples have windows of their
 	// own, which begin before the last reading.
-	step := max(now-s.at, 0)
+	step := s.pass(now)
 	grown := nanos(fresh, step+s.blind+interval)
-	s.at = max(s.at, now)
-	s.expected += step
 	s.grown += grown
 	if rc.First == usage.GPUActive {
 		a.spoken += grown / nanosPerMicro
@@ -73,50 +140,88 @@ func (a *account) follow(c *counter, rc *reading.Counters, now, interval int64) 
 	}
 }
 
-// cumulate is for what is a cumulative counter from this reading on.
-func (a *account) cumulate(c *counter) {
-	c.sampling, a.integrals = nil, 0
+// caughtUp is for a cumulative counter that answers. As with a group, an
+// interval's worth was sampled where readings are missing.
+func (a *account) caughtUp(c *counter, step, interval int64) {
+	s := c.sampling
+	d := step + s.blind
+	s.blind = 0
+	if d <= interval+interval/2 {
+		s.grown += d
+		return
+	}
+	s.grown += interval
+	if d > holds*interval {
+		a.worsen(c, usage.Recovered)
+	}
+}
+
+// unanswered is for a reading without c, which may be there all the same: the
+// driver does not answer, or the class was not scanned in full.
+func (a *account) unanswered(c *counter, now, interval int64) {
+	step := c.sampling.pass(now)
+	switch c.sampling.kind {
+	case integral:
+		a.missing(c, step, interval)
+	case cumulative:
+		c.sampling.blind += step
+	case unknownAmount:
+		a.never(c, step)
+	}
+}
+
+// missing says that there were no samples of c for another d ns. The last bit of a
+// gap, up to the first sample after it, is no gap of a period that knows the rest.
+func (a *account) missing(c *counter, d, interval int64) {
+	s := c.sampling
+	s.blind += d
+	if s.blind > holds*interval && s.expected-s.grown > interval/2 {
+		a.worsen(c, usage.Gap)
+	}
+}
+
+// never says that nobody will know what c came to in d ns.
+func (a *account) never(c *counter, d int64) {
+	c.sampling.blind += d
+	if d > 0 {
+		a.worsen(c, usage.Gap)
+	}
+}
+
+func (a *account) worsen(c *counter, q usage.Quality) {
+	a.open.Quality[c.first] = max(a.open.Quality[c.first], q)
+}
+
+// together is for a counter whose time is that of its group from this reading on.
+func (a *account) together(c *counter) {
+	c.sampling, a.apart = nil, 0
 	for i := range a.counters {
 		if a.counters[i].sampling != nil {
-			a.integrals.Add(a.counters[i].first)
+			a.apart.Add(a.counters[i].first)
 		}
 	}
 }
 
-// blind is for a reading without c, which may be there all the same: the driver
-// does not answer, or the class was not scanned in full.
-func (a *account) blind(c *counter, now, interval int64) {
-	s := c.sampling
-	step := max(now-s.at, 0)
-	s.at = max(s.at, now)
-	s.expected += step
-	a.missing(c, step, interval)
-}
-
-// missing says that there were no samples of c for another d ns.
-func (a *account) missing(c *counter, d, interval int64) {
-	c.sampling.blind += d
-	if c.sampling.blind > holds*interval {
-		a.open.Quality[c.first] = max(a.open.Quality[c.first], usage.Gap)
-	}
-}
-
-// sampledCoverage sets the coverage of meters that are integrated from samples,
-// and begins the next period.
-func (a *account) sampledCoverage(p *usage.Period) {
-	if a.integrals == 0 {
+// coverApart sets the coverage of meters whose counters account for their time by
+// themselves, and begins the next period. One that is so short that all of it is
+// the last bit of a gap is a gap.
+func (a *account) coverApart(p *usage.Period, interval int64) {
+	if a.apart == 0 {
 		return
 	}
 	var grown, expected [usage.NumMeters]int64
 	for i := range a.counters {
 		if s := a.counters[i].sampling; s != nil {
 			m := a.counters[i].first
+			if s.kind == integral && s.grown == 0 && s.expected > 0 && s.blind > holds*interval {
+				p.Quality[m] = max(p.Quality[m], usage.Gap)
+			}
 			grown[m] += min(s.grown, s.expected)
 			expected[m] += s.expected
 			s.grown, s.expected = 0, 0
 		}
 	}
-	for m := range a.integrals.All() {
+	for m := range a.apart.All() {
 		if p.Metered.Has(m) && expected[m] > 0 {
 			p.Coverage[m] = coverage(grown[m], expected[m])
 		}

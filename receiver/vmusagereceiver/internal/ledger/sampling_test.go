@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -265,7 +266,110 @@ func TestWhatSamplesSpeakFor(t *testing.T) {
 			},
 			amounts4{20e6 + 5e6, 80e6, 5000, 24e6},
 			qualities4{measured, recovered, measured, recovered},
-			coverage4{625_000, 250_000, 625_000, 250_000},
+			coverage4{625_000, 625_000, 625_000, 625_000},
+		},
+		"one of two hangs for a moment": {
+			func(t *testing.T, l *Ledger, m *machine) usage.Period {
+				m.plug("y", 12)
+				closeWith(t, l, m.pass(10).ran("x", 10, 10))
+				m.hangs(l, "y", 2, "x")
+				return closeWith(t, l, m.pass(10).ran("x", 10, 10).ran("y", 30, 10))
+			},
+			amounts4{20e6, 60e6, 4000, 18e6},
+			qualities4{},
+			coverage4{666_666, 666_666, 666_666, 666_666},
+		},
+		"one of two hangs, and the period closes": {
+			func(t *testing.T, l *Ledger, m *machine) usage.Period {
+				m.plug("y", 12)
+				closeWith(t, l, m.pass(10).ran("x", 10, 10))
+				l.Due()
+				m.hangs(l, "y", 1, "x")
+				return taken(l)[0]
+			},
+			amounts4{5e6, 10e6, 1000, 3e6},
+			qualities4{},
+			coverage4{500_000, 500_000, 500_000, 500_000},
+		},
+		"the period after an outage of the collector": {
+			func(t *testing.T, l *Ledger, m *machine) usage.Period {
+				m.steps(l, 1, "x")
+				*l = *reborn(t, l)
+				for _, k := range []int{0, 2} {
+					c := m.gpu("x")[k]
+					c.Birth, c.Values, c.Covered = 11, [usage.DeviceMeters]uint64{}, 0
+				}
+				assert.Equal(t, qualities4{gap, recovered, gap, recovered}, gpuQuality(new(closeWith(t, l, m.pass(40).ran("x", 40, 0)))))
+				// Its samples began a little after that reading, and the first comes later.
+				l.Observe(m.pass(1).ran("x", 1, 0).read())
+				m.ran("x", 9, 10)
+				for _, k := range []int{0, 2} {
+					m.gpu("x")[k].Covered -= 2_000
+				}
+				l.Observe(m.pass(9).read())
+				return closeWith(t, l, m.pass(10).ran("x", 10, 10))
+			},
+			amounts4{10e6, 20e6, 2000, 6e6},
+			qualities4{},
+			coverage4{999_900, full, 999_900, full},
+		},
+		"a long gap ends late in a period": {
+			func(t *testing.T, l *Ledger, m *machine) usage.Period {
+				for range 4 {
+					closeWith(t, l, m.pass(10).ran("x", 10, 0))
+				}
+				return closeWith(t, l, m.pass(10).ran("x", 10, 4))
+			},
+			amounts4{2e6, 10e6, 400, 3e6},
+			qualities4{gap, measured, gap, measured},
+			coverage4{400_000, full, 400_000, full},
+		},
+		"a short period of a long gap": {
+			func(t *testing.T, l *Ledger, m *machine) usage.Period {
+				for range 4 {
+					closeWith(t, l, m.pass(10).ran("x", 10, 0))
+				}
+				return closeWith(t, l, m.pass(2).ran("x", 2, 0))
+			},
+			amounts4{0, 2e6, 0, 6e5},
+			qualities4{gap, measured, gap, measured},
+			coverage4{0, full, 0, full},
+		},
+		"another one offers no utilization": {
+			func(t *testing.T, l *Ledger, m *machine) usage.Period {
+				m.plug("y", 12)
+				m.lacks("y", usage.GPUActive)
+				closeWith(t, l, m.pass(10).ran("x", 10, 10))
+				return closeWith(t, l, m.pass(10).ran("x", 10, 10).ran("y", 10, 10))
+			},
+			amounts4{5e6, 20e6, 2000, 6e6},
+			qualities4{gap, measured, measured, measured},
+			coverage4{500_000, full, full, full},
+		},
+		"another one offers no energy, and hangs": {
+			func(t *testing.T, l *Ledger, m *machine) usage.Period {
+				m.plug("y", 12)
+				m.lacks("y", usage.GPUEnergy)
+				closeWith(t, l, m.pass(10).ran("x", 10, 10))
+				m.hangs(l, "y", 2, "x")
+				return closeWith(t, l, m.pass(10).ran("x", 10, 10).ran("y", 30, 10))
+			},
+			amounts4{20e6, 60e6, 4000, 9e6},
+			qualities4{measured, measured, measured, gap},
+			coverage4{666_666, 666_666, 666_666, 500_000},
+		},
+		"it offers energy later on": {
+			func(t *testing.T, l *Ledger, m *machine) usage.Period {
+				m.plug("y", 12)
+				m.lacks("y", usage.GPUEnergy)
+				closeWith(t, l, m.pass(10).ran("x", 10, 10))
+				m.gpu("y")[3].Unknown = false
+				l.Observe(m.ran("x", 10, 10).pass(10).ran("y", 10, 10).read())
+				return closeWith(t, l, m.ran("x", 10, 10).pass(10).ran("y", 10, 10))
+			},
+			amounts4{20e6, 40e6, 4000, 9e6},
+			qualities4{},
+			coverage4{full, full, full, full},
 		},
 	}
 	for name, tt := range tests {
@@ -299,6 +403,103 @@ func (m *machine) hang(l *Ledger, n int) {
 		l.Observe(m.pass(10).read())
 	}
 	m.Counters, m.Scanned = all, m.Metered
+}
+
+// hangs reads n times while one GPU does not answer, and others do.
+func (m *machine) hangs(l *Ledger, id string, n int, others ...string) {
+	all := m.Counters
+	m.Counters = slices.DeleteFunc(slices.Clone(all), func(c reading.Counters) bool { return c.ID == id })
+	m.Scanned &^= gpuClass()
+	m.steps(l, n, others...)
+	for _, other := range others {
+		for k, c := range m.gpu(other) {
+			for i := range all {
+				if all[i].ID == other && all[i].First == usage.GPU.Meter(k) {
+					all[i] = *c
+				}
+			}
+		}
+	}
+	m.Counters, m.Scanned = all, m.Metered
+}
+
+// lacks lets a GPU not offer a meter.
+func (m *machine) lacks(id string, meter usage.Meter) {
+	for _, c := range m.gpu(id) {
+		if c.First == meter {
+			c.Unknown, c.Sampled = true, false
+		}
+	}
+}
+
+// TestWhatNoGPUOffers is not metered, where a GPU that offered it is divided and its
+// parts do not, it is a gap.
+func TestWhatNoGPUOffers(t *testing.T) {
+	l, m := newLedger(), gpuMachine("x")
+	m.lacks("x", usage.GPUActive)
+	m.Metered &^= 1 << usage.GPUActive
+	l.Observe(m.read())
+	p := closeWith(t, l, m.pass(10).ran("x", 10, 10))
+	assert.False(t, p.Metered.Has(usage.GPUActive))
+	assert.True(t, p.Metered.Has(usage.GPUMemory))
+	assert.Equal(t, measured, p.WorstQuality())
+	assert.EqualValues(t, full, p.LeastCoverage())
+	assert.Len(t, p.Devices, 3)
+
+	l, m = newLedger(), gpuMachine("x")
+	l.Observe(m.read())
+	closeWith(t, l, m.pass(10).ran("x", 10, 10))
+	m.unplug("x").plug("y", 12)
+	m.lacks("y", usage.GPUActive)
+	m.Metered &^= 1 << usage.GPUActive
+	l.Observe(m.pass(10).read())
+	l.Observe(m.pass(10).ran("y", 10, 10).read())
+	l = reborn(t, l)
+	l.Observe(m.pass(10).ran("y", 10, 10).read())
+	taken(l)
+	p = closeWith(t, l, m.pass(10).ran("y", 10, 10))
+	assert.True(t, p.Metered.Has(usage.GPUActive), "the stream has it")
+	assert.Equal(t, amounts4{0, 10e6, 1000, 3e6}, gpuAmounts(&p))
+	assert.Equal(t, qualities4{gap, measured, measured, measured}, gpuQuality(&p))
+	assert.Equal(t, coverage4{0, full, full, full}, gpuCoverage(&p))
+
+	l = reborn(t, l)
+	y := m.gpu("y")[0]
+	y.Unknown, y.Sampled, y.Values[0], y.Covered = false, true, 77e6, 99e6
+	l.Observe(m.pass(10).ran("y", 10, 10).read())
+	taken(l)
+	p = closeWith(t, l, m.pass(10).ran("y", 10, 10))
+	assert.EqualValues(t, 5e6, p.Totals[usage.GPUActive]-5e6, "what it had come to before counts for nothing")
+}
+
+// TestEnergyBeginsAnew has the counter of energy fall.
+func TestEnergyBeginsAnew(t *testing.T) {
+	for name, tt := range map[string]struct {
+		last, next uint64 // mJ
+		change     func(c *reading.Counters)
+		want       int64
+	}{
+		"by itself, to less than half":        {100_000_000, 40_000_000, func(*reading.Counters) {}, 40_000_000},
+		"by itself, to more than half":        {100_000_000, 60_000_000, func(*reading.Counters) {}, 0},
+		"after an initialization":             {100_000_000, 60_000_000, func(c *reading.Counters) { c.Reopened = true }, 60_000_000},
+		"by a little, of what cannot be new":  {5e12, 5e12 - 1, func(c *reading.Counters) { c.Reopened = true }, 0},
+		"an initialization that lost nothing": {100_000_000, 100_000_001, func(c *reading.Counters) { c.Reopened = true }, 1},
+		"another load of the driver":          {100_000_000, 60_000_000, func(c *reading.Counters) { c.Birth++ }, 60_000_000},
+		"another load says what it cannot":    {5e12, 6e12, func(c *reading.Counters) { c.Birth++ }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, m := newLedger(), gpuMachine("x")
+			e := m.gpu("x")[3]
+			e.Resets, e.FromFirst, e.Values[0] = true, true, tt.last
+			l.Observe(m.read())
+			e.Values[0] = tt.next
+			tt.change(e)
+			assert.Equal(t, tt.want, closeWith(t, l, m.pass(10)).Usage[usage.GPUEnergy])
+			e.Values[0] += 7
+			e.Reopened = false
+			assert.LessOrEqual(t, closeWith(t, l, m.pass(10)).Usage[usage.GPUEnergy], int64(7))
+		})
+	}
 }
 
 // TestAHangOverPeriods closes a period while a GPU hangs: what is there is in it,
@@ -433,7 +634,7 @@ func TestStateBeforeSampling(t *testing.T) {
 	f, again := format(next)
 	assert.EqualValues(t, wire.FormatSampled, f)
 	assert.Equal(t, s, again)
-	assert.Equal(t, l.accounts["vm-1"].integrals, next.accounts["vm-1"].integrals)
+	assert.Equal(t, l.accounts["vm-1"].apart, next.accounts["vm-1"].apart)
 }
 
 func TestObserveOfGPUsDoesNotAllocate(t *testing.T) {

@@ -42,7 +42,7 @@ func (l *Ledger) open(r *reading.Reading) *account {
 		// Nothing is known of the time before: a gap without length says so, and
 		// overlaps no period that an earlier stream may have closed.
 		a.markAll(usage.Gap)
-		l.keep(a.finish())
+		l.keep(a.finish(l.settings.Interval.Nanoseconds()))
 	}
 	return a
 }

@@ -25,7 +25,7 @@ type Reading struct {
 
 	Counters []Counters
 	Levels   [NumLevels]Level
-	Metered  usage.MeterSet // what the source meters for this instance, with the classes of which no device is there now
+	Metered  usage.MeterSet // what the source meters for this instance, with the classes of which no device is there now; without what none of its devices offers
 	Scanned  usage.MeterSet // what this sample saw: a device class is in it only when all its devices were enumerated
 }
 
@@ -52,6 +52,15 @@ type Counters struct {
 	// has a Covered of its own.
 	Sampled bool
 	Covered uint64 // us since the birth for which there were samples; where Sampled
+
+	// Unknown says that the thing does not offer this meter, so that nobody can say
+	// what it came to: a gap, however long. Values are not looked at, and N is 1.
+	Unknown bool
+
+	// Reopened says that the source lost sight of the thing since it last had a
+	// value, in a way in which the counter may have begun anew: a value that is a
+	// little below the last one has. Where Resets.
+	Reopened bool
 }
 
 // A LevelKind is a level that is billed over time.
