@@ -64,6 +64,13 @@ type Stats struct {
 	Suspended int // firing and never announced, because of rate limits
 }
 
+// Counters returns what was counted, and how many quotas there are, in constant time.
+func (e *Engine) Counters() (c Counters, quotas int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stats, len(e.quotas)
+}
+
 // NumLevels is the number of levels.
 const NumLevels = Critical + 1
 

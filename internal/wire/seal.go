@@ -25,6 +25,7 @@ const (
 	KindChunk    Kind = 'C' // closed periods
 	KindMarker   Kind = 'M' // that there was state
 	KindEpisodes Kind = 'E' // what the engine of thresholds remembers
+	KindDocument Kind = 'D' // of rules, as it was fetched
 )
 
 // What is wrong with a value.

@@ -3,6 +3,7 @@ package thresholdprocessor
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -142,8 +143,14 @@ func (c *Config) Validate() error {
 		fail("sources::file_interval is %v: it must be at least %v", c.Sources.FileInterval, minSourceInterval)
 	}
 	if h := c.Sources.HTTP.Get(); h != nil {
-		if h.ClientConfig.Endpoint == "" {
+		if u, err := url.Parse(h.ClientConfig.Endpoint); h.ClientConfig.Endpoint == "" {
 			fail("sources::http::endpoint is empty: write the URL of a document of rules, or remove sources::http")
+		} else if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			// Not all of it: there may be a token in it.
+			fail("sources::http::endpoint is no URL that begins with http:// or https:// and a host: write one such as https://rules.example.com/rules.yaml")
+		}
+		if h.ClientConfig.Timeout <= 0 {
+			fail("sources::http::timeout is %v: it must be positive, such as 30s: a server that never answers would keep rules as they are for ever", h.ClientConfig.Timeout)
 		}
 		if h.Interval < time.Second {
 			fail("sources::http::interval is %v: it must be at least 1s", h.Interval)

@@ -20,6 +20,9 @@ import (
 // metrics come that say what time it is.
 const tickInterval = 10 * time.Second
 
+// startPatience is how long a start waits for rules that should be at hand.
+const startPatience = 5 * time.Second
+
 // cores are what the processors of one configuration share: one stands in several
 // pipelines, and is another processor in each.
 type cores struct {
@@ -67,13 +70,24 @@ type core struct {
 	users  int // guarded by cores.mu
 	forget func() (last bool)
 
+	// Those are set when the first processor starts, before anything goes through it.
+	store   store
+	health  *health.Reporter
+	cancel  context.CancelFunc // of what runs in the background; nil before
+	running sync.WaitGroup
+
 	mu         sync.Mutex // guards all below
 	started    bool
+	failed     error         // why it did not start
 	processors []*thresholds // those that run
-	store      store
-	health     *health.Reporter
-	cancel     context.CancelFunc
-	running    sync.WaitGroup
+	turn       *turn         // the tick under way; nil between two
+}
+
+// A turn is one tick, which goes the way of one processor.
+type turn struct {
+	of     *thresholds
+	cancel context.CancelFunc
+	done   chan struct{} // closed at its end
 }
 
 func newCore(set processor.Settings, cfg *Config) (*core, error) {
@@ -93,11 +107,18 @@ func newCore(set processor.Settings, cfg *Config) (*core, error) {
 func (c *core) start(ctx context.Context, host component.Host, p *thresholds) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.processors = append(c.processors, p)
-	if c.started {
-		return nil
+	if !c.started {
+		c.started = true
+		c.failed = c.launch(ctx, host)
 	}
-	c.started = true
+	if c.failed == nil {
+		c.processors = append(c.processors, p)
+	}
+	return c.failed
+}
+
+// launch opens what is configured. What it opened before it fails release closes.
+func (c *core) launch(ctx context.Context, host component.Host) error {
 	c.health = health.New(c.set.Logger, host)
 	if err := c.open(ctx, host); err != nil {
 		return err
@@ -108,13 +129,12 @@ func (c *core) start(ctx context.Context, host component.Host, p *thresholds) er
 	}
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c.cancel = cancel
-	c.rules.follow(background, &c.running, sources)
+	c.rules.follow(background, &c.running, sources, startPatience)
 	c.running.Go(func() { c.ticks(background) })
 	return nil
 }
 
-// ticks lets time pass. Announcements go the way of any of the processors, all
-// of which have the same consumers of thresholds behind them or none.
+// ticks lets time pass.
 func (c *core) ticks(ctx context.Context) {
 	ticker := time.NewTicker(tickInterval)
 	defer ticker.Stop()
@@ -123,29 +143,47 @@ func (c *core) ticks(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			if p := c.first(); p != nil {
-				if err := p.tick(ctx, now); err != nil && ctx.Err() == nil {
-					c.set.Logger.Debug("announcements wait: the next consumer does not take them", zap.Error(err))
-				}
-			}
+			c.tick(ctx, now)
 		}
 	}
 }
 
-func (c *core) first() *thresholds {
+// tick lets time pass once. What there is to say then goes the way of one of the
+// processors: one configuration says one thing once, so all pipelines that it
+// stands in must lead to whom it is said to.
+func (c *core) tick(ctx context.Context, now time.Time) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if len(c.processors) == 0 {
-		return nil
+		c.mu.Unlock()
+		return
 	}
-	return c.processors[0]
+	t := &turn{of: c.processors[0], cancel: cancel, done: make(chan struct{})}
+	c.turn = t
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		c.turn = nil
+		c.mu.Unlock()
+		close(t.done)
+	}()
+	if err := t.of.tick(ctx, now); err != nil && ctx.Err() == nil {
+		c.set.Logger.Debug("announcements wait: the next consumer does not take them", zap.Error(err))
+	}
 }
 
-// release ends everything with the last processor. p hands nothing on after it.
+// release ends everything with the last processor. p hands nothing on after it:
+// what stands behind it may end now.
 func (c *core) release(ctx context.Context, p *thresholds) error {
 	c.mu.Lock()
 	c.processors = slices.DeleteFunc(c.processors, func(o *thresholds) bool { return o == p })
+	t := c.turn
 	c.mu.Unlock()
+	if t != nil && t.of == p {
+		t.cancel()
+		<-t.done
+	}
 	if !c.forget() {
 		return nil
 	}
@@ -165,7 +203,11 @@ func (c *core) log(said []threshold.Announcement) {
 		if a.Rule.Action != checker.ActionLog {
 			continue
 		}
-		c.set.Logger.Warn("threshold "+string(a.State),
+		write := c.set.Logger.Warn
+		if a.State == threshold.Resolved {
+			write = c.set.Logger.Info
+		}
+		write("threshold "+string(a.State), zap.String("reason", string(a.Reason)),
 			zap.String("rule", a.Rule.ID), zap.Stringer("level", a.Level), zap.String("instance", a.Subject.InstanceID),
 			zap.String("user", a.Subject.UserID), zap.String("org", a.Subject.OrgID), zap.String("series", a.Series),
 			zap.Float64("value", a.Value), zap.Float64("threshold", a.Threshold), zap.String("unit", a.Rule.Unit),

@@ -2,7 +2,9 @@ package thresholdprocessor
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -21,7 +23,12 @@ type thresholds struct {
 	next     consumer.Metrics
 	checkers sync.Pool // of *checker.Checker
 	release  func(context.Context) error
+	ended    atomic.Bool
 }
+
+// errEnded is the answer to metrics that come when nothing is checked any more.
+// They are not taken: usage that waits comes again after the next start.
+var errEnded = errors.New("the threshold processor was shut down")
 
 var _ processor.Metrics = (*thresholds)(nil)
 
@@ -33,7 +40,10 @@ func newProcessor(c *core, next consumer.Metrics) *thresholds {
 	}
 	var once sync.Once
 	p.release = func(ctx context.Context) (err error) {
-		once.Do(func() { err = c.release(ctx, p) })
+		once.Do(func() {
+			p.ended.Store(true)
+			err = c.release(ctx, p)
+		})
 		return err
 	}
 	return p
@@ -55,6 +65,9 @@ func (*thresholds) Capabilities() consumer.Capabilities {
 // ConsumeMetrics checks md and hands it on, with what there is to say. Only if the
 // next consumer takes it does that hold; otherwise it is as if md had not come.
 func (p *thresholds) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
+	if p.ended.Load() {
+		return errEnded
+	}
 	c := p.checkers.Get().(*checker.Checker)
 	defer p.checkers.Put(c)
 	tx := p.core.engine.Begin()
@@ -72,24 +85,22 @@ func (p *thresholds) tick(ctx context.Context, now time.Time) error {
 	tx := p.core.engine.Begin()
 	defer tx.Rollback()
 	tx.Tick(now.UnixNano())
-	if len(tx.Announcements()) == 0 {
-		tx.Commit()
-		p.core.flush(ctx)
-		return nil
-	}
 	return p.hand(ctx, tx, pmetric.NewMetrics())
 }
 
-// hand hands md on, with the announcements of tx, and ends tx.
+// hand hands md on, with the announcements of tx, and commits tx if it is taken.
+// What is empty, because there is nothing to say but to the log, goes nowhere.
 func (p *thresholds) hand(ctx context.Context, tx *threshold.Tx, md pmetric.Metrics) error {
 	said := tx.Announcements()
 	checker.Announce(md, said)
-	if err := p.next.ConsumeMetrics(ctx, md); err != nil {
-		p.core.telemetry.batch(ctx, false)
-		return err
+	if md.ResourceMetrics().Len() > 0 {
+		if err := p.next.ConsumeMetrics(ctx, md); err != nil {
+			p.core.telemetry.batch(ctx, false)
+			return err
+		}
+		p.core.telemetry.batch(ctx, true)
 	}
 	tx.Commit()
-	p.core.telemetry.batch(ctx, true)
 	p.core.log(said)
 	p.core.flush(ctx)
 	return nil

@@ -46,15 +46,19 @@ func (b *rulebook) set() *threshold.Set { return b.active.Load() }
 
 // follow takes what sources deliver until ctx ends. It returns when each of those
 // that are at hand said what there is, so that their rules are in force from the
-// first metrics on.
-func (b *rulebook) follow(ctx context.Context, running *sync.WaitGroup, sources []source.Source) {
+// first metrics on, or when patience is at its end: metering does not wait for rules.
+func (b *rulebook) follow(ctx context.Context, running *sync.WaitGroup, sources []source.Source, patience time.Duration) {
+	b.mu.Lock()
 	for _, s := range sources {
 		b.silent[threshold.Source(s.Name())] = true
 	}
+	b.mu.Unlock()
 	if len(sources) == 0 {
 		b.core.engine.Replace(b.set().Applies)
 	}
 	b.core.telemetry.rules(ctx, b.set())
+	enough := time.NewTimer(patience)
+	defer enough.Stop()
 	for _, s := range sources {
 		first := make(chan struct{})
 		once := sync.OnceFunc(func() { close(first) })
@@ -65,7 +69,12 @@ func (b *rulebook) follow(ctx context.Context, running *sync.WaitGroup, sources 
 			})
 		})
 		if s.Name() != string(threshold.HTTP) { // which may take long; its copy is there at once
-			<-first
+			select {
+			case <-first:
+			case <-enough.C:
+				b.core.set.Logger.Warn("the collector starts before rules are known", zap.String("source", s.Name()))
+				enough.Reset(0) // nor is another one waited for
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package thresholdprocessor
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.uber.org/zap"
@@ -27,7 +28,7 @@ func (c *core) sources(ctx context.Context, host component.Host) ([]source.Sourc
 		}
 		list = append(list, &source.HTTP{
 			URL: h.ClientConfig.Endpoint, Interval: h.Interval, MaxBytes: threshold.MaxDocument, Parse: c.parse(threshold.HTTP),
-			Client: client, Copy: c.store.copy(),
+			Client: client, Copy: c.store.copy(h.ClientConfig.Endpoint),
 			Failed:    func(err error) { c.set.Logger.Warn("rules from http", zap.Error(err)) },
 			Confirmed: func() { c.rules.confirmed(threshold.HTTP) },
 		})
@@ -37,10 +38,14 @@ func (c *core) sources(ctx context.Context, host component.Host) ([]source.Sourc
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, &source.API{Library: library})
+		list = append(list, &source.API{Library: library, Pause: apiPause})
 	}
 	return list, nil
 }
+
+// apiPause is how often rules of an API are taken over at most: each time all
+// are put together anew.
+const apiPause = time.Second
 
 // library returns the extension that holds the rules of an API.
 func (c *core) library(host component.Host) (source.Library, error) {

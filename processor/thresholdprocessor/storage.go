@@ -11,13 +11,10 @@ import (
 
 	"github.com/vmusage/otelcol-vmusage/internal/threshold"
 	"github.com/vmusage/otelcol-vmusage/internal/wire"
-	"github.com/vmusage/otelcol-vmusage/processor/thresholdprocessor/internal/source"
 )
 
-const (
-	keyDocument   = "rules.http"
-	corruptPrefix = "corrupt/"
-)
+// corruptPrefix is that of the keys of what was found damaged.
+const corruptPrefix = "corrupt/"
 
 // A store is what outlives the process; the zero value forgets everything.
 type store struct {
@@ -74,15 +71,16 @@ func (c *core) restore(ctx context.Context, client storage.Client) error {
 	for _, bad := range valueErrors(err) {
 		c.set.Logger.Error("what was known of some violations and quotas cannot be used; it is under corrupt/, and they begin anew",
 			zap.String("key", bad.Key), zap.Error(bad.Err))
-		aside := []*storage.Operation{
-			storage.SetOperation(corruptPrefix+bad.Key, values[bad.Key]),
-			storage.DeleteOperation(bad.Key),
-		}
-		if err := client.Batch(ctx, aside...); err != nil {
-			return fmt.Errorf("set %s aside: %w", bad.Key, err)
+		if err := setAside(ctx, client, bad.Key, values[bad.Key]); err != nil {
+			// Metering is not held up for it: what is written next takes its place.
+			c.set.Logger.Error("it could not be put under corrupt/", zap.String("key", bad.Key), zap.Error(err))
 		}
 	}
 	return nil
+}
+
+func setAside(ctx context.Context, client storage.Client, key string, value []byte) error {
+	return client.Batch(ctx, storage.SetOperation(corruptPrefix+key, value), storage.DeleteOperation(key))
 }
 
 func valueErrors(err error) []*threshold.ValueError {
@@ -132,24 +130,4 @@ func (s *store) close(ctx context.Context) error {
 		return nil
 	}
 	return s.client.Close(ctx)
-}
-
-// copy returns where the document of a URL is kept, or nil.
-func (s *store) copy() source.Copy {
-	if s.client == nil {
-		return nil
-	}
-	return documentCopy{s.client}
-}
-
-type documentCopy struct{ client storage.Client }
-
-// Load returns the document that was last saved.
-func (d documentCopy) Load(ctx context.Context) ([]byte, error) {
-	return d.client.Get(ctx, keyDocument)
-}
-
-// Save keeps a document.
-func (d documentCopy) Save(ctx context.Context, document []byte) error {
-	return d.client.Set(ctx, keyDocument, document)
 }

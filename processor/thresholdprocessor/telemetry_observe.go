@@ -16,7 +16,7 @@ func (t *telemetry) observeAges(_ context.Context, o metric.Float64Observer) err
 }
 
 func (t *telemetry) observeAnnounced(_ context.Context, o metric.Int64Observer) error {
-	s := t.core.engine.Stats()
+	s, _ := t.core.engine.Counters()
 	for kind := range threshold.NumKinds {
 		o.Observe(count(s.Announced[kind]), with("kind", kind.String()))
 	}
@@ -24,7 +24,8 @@ func (t *telemetry) observeAnnounced(_ context.Context, o metric.Int64Observer) 
 }
 
 func (t *telemetry) observeSuppressed(_ context.Context, o metric.Int64Observer) error {
-	s, sum := t.core.engine.Stats(), uint64(0)
+	s, _ := t.core.engine.Counters()
+	sum := uint64(0)
 	for _, n := range s.Suppressed {
 		sum += n
 	}
@@ -33,7 +34,7 @@ func (t *telemetry) observeSuppressed(_ context.Context, o metric.Int64Observer)
 }
 
 func (t *telemetry) observeIgnored(_ context.Context, o metric.Int64Observer) error {
-	s := t.core.engine.Stats()
+	s, _ := t.core.engine.Counters()
 	for _, i := range [...]struct {
 		reason string
 		n      uint64
@@ -62,7 +63,8 @@ func (t *telemetry) observeEpisodes(_ context.Context, o metric.Int64Observer) e
 }
 
 func (t *telemetry) observeQuotas(_ context.Context, o metric.Int64Observer) error {
-	o.Observe(int64(t.core.engine.Stats().Quotas))
+	_, quotas := t.core.engine.Counters()
+	o.Observe(int64(quotas))
 	return nil
 }
 

@@ -30,7 +30,7 @@ func text(m pcommon.Map, key string) string {
 // attribute that the measure names, or all of them, in order, without what tags add.
 func (c *Checker) series(m *threshold.Measure) string {
 	if m.Series != "" {
-		return c.attrs.Get(m.Series)
+		return bounded(c.attrs.Get(m.Series))
 	}
 	n, last := 0, ""
 	for k, v := range c.attrs.m.All() {
@@ -40,7 +40,7 @@ func (c *Checker) series(m *threshold.Measure) string {
 		}
 	}
 	if n <= 1 {
-		return last
+		return bounded(last)
 	}
 	return c.allAttributes()
 }

@@ -1,12 +1,30 @@
 package checker
 
 import (
+	"fmt"
+	"hash/fnv"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
-// maxSeries bounds the text of a series.
+// maxSeries bounds the text of a series, in bytes.
 const maxSeries = 512
+
+// bounded returns s, or where it is too long its beginning and a hash of all of
+// it: two that differ in the end are two.
+func bounded(s string) string {
+	if len(s) <= maxSeries {
+		return s
+	}
+	h := fnv.New64a()
+	h.Write([]byte(s))
+	cut := maxSeries - 17
+	for !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return fmt.Sprintf("%s#%016x", s[:cut], h.Sum64())
+}
 
 // allAttributes returns the attributes of the point at hand as key=value, sorted
 // and joined by commas.
@@ -18,9 +36,5 @@ func (c *Checker) allAttributes() string {
 		}
 	}
 	slices.Sort(parts)
-	s := strings.Join(parts, ",")
-	if len(s) > maxSeries {
-		s = s[:maxSeries]
-	}
-	return s
+	return bounded(strings.Join(parts, ","))
 }

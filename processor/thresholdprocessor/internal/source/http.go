@@ -39,6 +39,7 @@ func (*HTTP) Name() string { return "http" }
 
 // Run delivers the copy, if there is one, and then what the server has.
 func (h *HTTP) Run(ctx context.Context, deliver Deliver) {
+	defer h.Client.CloseIdleConnections()
 	f := fetch{HTTP: h, deliver: deliver}
 	f.restore(ctx)
 	for {
@@ -148,6 +149,9 @@ func (f *fetch) get(ctx context.Context) (content []byte, changed bool, err erro
 	defer resp.Body.Close()
 	switch resp.StatusCode {
 	case http.StatusNotModified:
+		if f.etag == "" {
+			return nil, false, fmt.Errorf("%s answered %s, which was not asked for", f.place(), resp.Status)
+		}
 		return nil, false, nil
 	case http.StatusOK:
 	default:

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"time"
 
 	"github.com/vmusage/otelcol-vmusage/internal/threshold"
 )
@@ -15,7 +16,10 @@ type Library interface {
 }
 
 // API follows a library.
-type API struct{ Library Library }
+type API struct {
+	Library Library
+	Pause   time.Duration // at least so long after one delivery comes the next
+}
 
 // Name returns api.
 func (*API) Name() string { return "api" }
@@ -25,6 +29,13 @@ func (a *API) Run(ctx context.Context, deliver Deliver) {
 	for {
 		rules, changed := a.Library.ThresholdRules()
 		deliver(Update{Rules: rules})
+		pause := time.NewTimer(a.Pause)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		case <-pause.C:
+		}
 		select {
 		case <-ctx.Done():
 			return
