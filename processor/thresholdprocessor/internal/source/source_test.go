@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/vmusage/otelcol-vmusage/internal/rulestore"
 	"github.com/vmusage/otelcol-vmusage/internal/threshold"
 	"github.com/vmusage/otelcol-vmusage/processor/thresholdprocessor/internal/source"
 )
@@ -40,14 +43,23 @@ func run(t *testing.T, src source.Source, do func(ctx context.Context, got func(
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		var delivered []string
+		var (
+			mu        sync.Mutex
+			delivered []string
+		)
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			src.Run(ctx, func(u source.Update) { delivered = append(delivered, text(u)) })
+			src.Run(ctx, func(u source.Update) {
+				mu.Lock()
+				defer mu.Unlock()
+				delivered = append(delivered, text(u))
+			})
 		}()
 		do(ctx, func() []string {
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			defer func() { delivered = nil }()
 			return delivered
 		})
@@ -165,6 +177,7 @@ func (c *copied) Save(_ context.Context, document []byte) error {
 
 func TestHTTP(t *testing.T) {
 	var (
+		mu      sync.Mutex // guards all below
 		content = "a b"
 		status  = http.StatusOK
 		asked   int
@@ -174,6 +187,8 @@ func TestHTTP(t *testing.T) {
 	src := &source.HTTP{
 		URL: "https://user:secret@rules.example.com/r.yaml?token=secret", Interval: 60 * second, MaxBytes: 64, Parse: parse, Copy: &keep,
 		Client: &http.Client{Transport: handler(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
 			asked++
 			etag := fmt.Sprintf("%q", content)
 			w.Header().Set("ETag", etag)
@@ -189,6 +204,11 @@ func TestHTTP(t *testing.T) {
 		})},
 	}
 	assert.Equal(t, "http", src.Name())
+	serve := func(code int, document string) {
+		mu.Lock()
+		defer mu.Unlock()
+		status, content = code, document
+	}
 	const place = "https://rules.example.com/r.yaml"
 	run(t, src, func(_ context.Context, got func() []string) {
 		assert.Equal(t, []string{"a b"}, got())
@@ -198,23 +218,23 @@ func TestHTTP(t *testing.T) {
 		assert.InDelta(t, 11, asked, 2)
 		assert.Equal(t, 1, sent, "what did not change is not sent again")
 
-		status = http.StatusServiceUnavailable
+		serve(http.StatusServiceUnavailable, "a b")
 		time.Sleep(10 * 60 * second)
 		assert.Equal(t, []string{"error: " + place + " answered 503 Service Unavailable"}, got())
-		status = http.StatusOK
+		serve(http.StatusOK, "a b")
 		time.Sleep(70 * second)
 		assert.Equal(t, []string{"a b"}, got(), "it works again, with nothing new")
 
-		content = "bad"
+		serve(http.StatusOK, "bad")
 		time.Sleep(10 * 60 * second)
 		assert.Equal(t, []string{"error: " + place + ": bad rule"}, got())
 		assert.Equal(t, "a b", string(keep.document), "only what is good is kept")
-		content = "a b c"
+		serve(http.StatusOK, "a b c")
 		time.Sleep(70 * second)
 		assert.Equal(t, []string{"a b c"}, got())
 		assert.Equal(t, "a b c", string(keep.document))
 
-		content = strings.Repeat("x", 65)
+		serve(http.StatusOK, strings.Repeat("x", 65))
 		time.Sleep(70 * second)
 		assert.Equal(t, []string{"error: " + place + ": the document has more than 64 bytes"}, got())
 	})
@@ -274,5 +294,34 @@ func TestAPI(t *testing.T) {
 		lib.rules, lib.changed = []*threshold.Rule{{ID: "b"}}, second
 		close(first)
 		assert.Equal(t, "b", <-updates)
+	})
+}
+
+// However fast rules change, they are taken over at a pace, and the last ones are.
+func TestAPITakesManyChangesAtOnce(t *testing.T) {
+	store := rulestore.New(1000)
+	run(t, &source.API{Library: store, Pause: second}, func(_ context.Context, got func() []string) {
+		assert.Equal(t, []string{""}, got())
+		for i := range 300 {
+			_, err := store.Put(&threshold.Rule{ID: strconv.Itoa(i)}, rulestore.Absent)
+			require.NoError(t, err)
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(second)
+		updates := got()
+		assert.InDelta(t, 4, len(updates), 1)
+		assert.Len(t, strings.Fields(updates[len(updates)-1]), 300)
+	})
+}
+
+// That nothing changed is no answer to who has nothing.
+func TestHTTPNotModifiedUnasked(t *testing.T) {
+	src := &source.HTTP{
+		URL: "https://x.example", Interval: second, MaxBytes: 64, Parse: parse,
+		Client: &http.Client{Transport: handler(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) })},
+	}
+	run(t, src, func(_ context.Context, got func() []string) {
+		time.Sleep(5 * second)
+		assert.Equal(t, []string{"error: https://x.example answered 304 Not Modified, which was not asked for"}, got())
 	})
 }
