@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/vmusage/otelcol-vmusage/internal/watch"
 )
 
 // HTTP fetches a document from a URL at intervals. It asks for it only if it
@@ -157,7 +159,7 @@ func (f *fetch) get(ctx context.Context) (content []byte, changed bool, err erro
 	default:
 		return nil, false, fmt.Errorf("%s answered %s", f.place(), resp.Status)
 	}
-	content, err = readBounded(resp.Body, f.MaxBytes)
+	content, err = watch.ReadBounded(resp.Body, f.MaxBytes)
 	if err != nil {
 		return nil, false, fmt.Errorf("%s: %w", f.place(), err)
 	}
