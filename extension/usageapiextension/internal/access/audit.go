@@ -1,0 +1,29 @@
+package access
+
+import (
+	"context"
+	"net/netip"
+)
+
+// A Record is one change that somebody made or was refused.
+type Record struct {
+	Principal *Principal
+	From      netip.Addr // zero where there is none
+	Operation string     // of the route
+	Method    string
+	Path      string
+	Object    string // what it is about, as the handler said; "" where it did not
+	Err       error  // nil where it was done
+}
+
+type attemptKey struct{}
+
+// attempt is what is being recorded. It belongs to the goroutine of the request.
+type attempt struct{ Record }
+
+// About says what a request changes, for the record of it.
+func About(ctx context.Context, object string) {
+	if a, ok := ctx.Value(attemptKey{}).(*attempt); ok {
+		a.Object = object
+	}
+}
