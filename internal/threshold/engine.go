@@ -232,7 +232,7 @@ func (e *Engine) review(n *entry) {
 	if state.closed {
 		return
 	}
-	rule, why := e.inForce(n.key.rule, &state.subject, state.measure)
+	rule, why := e.inForce(n.key.rule, &state.subject, state.rule, state.measure)
 	if rule != nil && rule != state.rule {
 		state.rule = rule
 		e.dirty[n.spot.shard] = struct{}{}
@@ -244,7 +244,9 @@ func (e *Engine) review(n *entry) {
 	e.schedule(n)
 }
 
-func (e *Engine) inForce(id string, subject *Subject, measured uint64) (*Rule, Reason) {
+// inForce returns the rule of that id that holds for a subject, or why there is
+// none that measures what was measured so far, by a rule that may be the same.
+func (e *Engine) inForce(id string, subject *Subject, by *Rule, measured uint64) (*Rule, Reason) {
 	if e.applies == nil {
 		return nil, Measured
 	}
@@ -252,6 +254,8 @@ func (e *Engine) inForce(id string, subject *Subject, measured uint64) (*Rule, R
 	switch {
 	case rule == nil:
 		return nil, RuleRemoved
+	case rule == by:
+		return rule, Measured
 	case rule.measure() != measured:
 		return nil, RuleChanged
 	default:

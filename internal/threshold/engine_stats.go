@@ -74,14 +74,23 @@ func (e *Engine) Counters() (c Counters, quotas int) {
 // NumLevels is the number of levels.
 const NumLevels = Critical + 1
 
-// Stats returns what is committed. It takes time linear in the number of episodes.
+// Stats returns what is committed. It takes time linear in how much that is, and
+// transactions go on in between: what it returns need not be of one instant.
 func (e *Engine) Stats() Stats {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	s := Stats{Counters: e.stats, Streams: e.streams}
-	for _, n := range e.entries {
+	e.mu.Unlock()
+	for i := range e.shards {
+		e.mu.Lock()
+		s.addShard(&e.shards[i])
+		e.mu.Unlock()
+	}
+	return s
+}
+
+func (s *Stats) addShard(from *shard) {
+	for _, n := range from.entries {
 		switch l := n.state.level(); {
-		case !n.exists:
 		case n.state.closed:
 			s.Ended++
 		case l == OK:
@@ -93,11 +102,8 @@ func (e *Engine) Stats() Stats {
 			}
 		}
 	}
-	for _, q := range e.quotas {
-		if !q.exists {
-			continue
-		}
-		s.Quotas++
+	s.Quotas += len(from.quotas)
+	for _, q := range from.quotas {
 		if cur := &q.state.cur; cur.level != OK && !cur.ended {
 			s.Firing[cur.level]++
 			if cur.said == OK {
@@ -105,5 +111,4 @@ func (e *Engine) Stats() Stats {
 			}
 		}
 	}
-	return s
 }

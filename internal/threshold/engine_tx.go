@@ -241,7 +241,7 @@ func (tx *Tx) tickEntry(n *entry, at int64) {
 	e := tx.engine
 	p := tx.claim(n)
 	if n.gone != Measured && !p.closed {
-		if _, why := e.inForce(n.key.rule, &p.subject, p.measure); why != Measured {
+		if _, why := e.inForce(n.key.rule, &p.subject, p.rule, p.measure); why != Measured {
 			tx.end(n, max(at, p.last), why)
 			return
 		}

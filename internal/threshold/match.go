@@ -10,6 +10,7 @@ import (
 // with the same rules, and never changed.
 type Matched struct {
 	rules   []*Rule         // sorted by id
+	names   uint64          // the bits of metrics
 	metrics []matchedMetric // sorted by name
 	checks  []Check         // in the order of metrics
 	sums    int
@@ -41,6 +42,9 @@ func (m *Matched) Rules() []*Rule { return m.rules }
 
 // Checks returns what the points of a metric are for. It is not to be changed.
 func (m *Matched) Checks(metric string) []Check {
+	if m.names&nameBit(metric) == 0 { // so it is for most metrics
+		return nil
+	}
 	i, ok := slices.BinarySearchFunc(m.metrics, metric, func(m matchedMetric, name string) int { return cmp.Compare(m.name, name) })
 	if !ok {
 		return nil
@@ -73,6 +77,15 @@ func (c *Check) Accepts(attributes Attributes) bool {
 	return true
 }
 
+// nameBit returns one of 64 bits by which most names of metrics differ.
+func nameBit(name string) uint64 {
+	n := len(name)
+	if n == 0 {
+		return 1
+	}
+	return 1 << (uint(n+7*int(name[n-1])+31*int(name[n/2])) % 64)
+}
+
 // newMatched groups the uses of rules, which are sorted by id, by metric.
 func newMatched(rules []*Rule) *Matched {
 	m := &Matched{rules: rules}
@@ -99,6 +112,7 @@ func newMatched(rules []*Rule) *Matched {
 		next := int32(i) //nolint:gosec // at most 2*MaxRules
 		if i == 0 || u.metric != uses[i-1].metric {
 			m.metrics = append(m.metrics, matchedMetric{name: u.metric, from: next})
+			m.names |= nameBit(u.metric)
 		}
 		m.metrics[len(m.metrics)-1].to = next + 1
 	}

@@ -276,7 +276,7 @@ func (tx *Tx) tickQuota(q *quota, at int64) {
 	s := &w.state
 	switch {
 	case q.gone != Measured:
-		if _, why := e.inForce(q.key.rule, &s.subject, s.measure); why != Measured {
+		if _, why := e.inForce(q.key.rule, &s.subject, s.rule, s.measure); why != Measured {
 			tx.endQuota(w, max(at, s.last), why)
 		}
 	default:
@@ -423,7 +423,7 @@ func (e *Engine) reviewQuota(q *quota) {
 	if !q.exists {
 		return
 	}
-	rule, why := e.inForce(q.key.rule, &q.state.subject, q.state.measure)
+	rule, why := e.inForce(q.key.rule, &q.state.subject, q.state.rule, q.state.measure)
 	if rule != nil && rule != q.state.rule {
 		q.state.rule = rule
 		e.dirty[q.spot.shard] = struct{}{}

@@ -113,13 +113,14 @@ func (b *rulebook) fail(ctx context.Context, from threshold.Source, err error) {
 func (b *rulebook) replace(ctx context.Context, from threshold.Source, rules []*threshold.Rule, fresh bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	layers := b.layers.With(from, rules)
+	layers := b.layers.With(from, b.set().Keep(rules))
 	merged, shadowed := layers.Merge()
 	set, err := threshold.Compile(merged)
 	if err != nil {
 		return err
 	}
 	diff := set.Diff(b.set())
+	set.Warm(b.set()) // or the first batches would wait until everybody is looked up
 	b.layers = layers
 	delete(b.silent, from)
 	if fresh {
