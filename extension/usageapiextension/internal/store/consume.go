@@ -85,8 +85,9 @@ func kindsOf(rm pmetric.ResourceMetrics) (k kinds, newest int64) {
 				k.violations = true
 			case isLevel(name):
 				k.levels = true
-				for dp := range numbers(m) {
-					newest = max(newest, int64(dp.Timestamp())) //nolint:gosec // compared only
+				dps, n := numbers(m)
+				for i := range n {
+					newest = max(newest, int64(dps.At(i).Timestamp())) //nolint:gosec // compared only
 				}
 			}
 		}

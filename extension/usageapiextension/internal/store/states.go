@@ -17,7 +17,9 @@ func (d *Data) takeStates(rm pmetric.ResourceMetrics) (changed bool, over int) {
 			if m.Name() != usage.MetricThresholdState {
 				continue
 			}
-			for dp := range numbers(m) {
+			dps, n := numbers(m)
+			for i := range n {
+				dp := dps.At(i)
 				level := dp.IntValue()
 				rule := attr(dp.Attributes(), usage.AttrRuleID)
 				if rule == "" || dp.ValueType() != pmetric.NumberDataPointValueTypeInt || level < 0 || level > int64(usage.LevelCritical) {

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"iter"
 	"math"
 	"slices"
 	"strings"
@@ -51,24 +50,17 @@ const (
 	attrTagRules = "threshold.rules"
 )
 
-// numbers visits the points of a gauge or a sum.
-func numbers(m pmetric.Metric) iter.Seq[pmetric.NumberDataPoint] {
-	var dps pmetric.NumberDataPointSlice
+// numbers returns the points of a gauge or a sum; of others there are none.
+func numbers(m pmetric.Metric) (dps pmetric.NumberDataPointSlice, n int) {
 	switch m.Type() {
 	case pmetric.MetricTypeGauge:
 		dps = m.Gauge().DataPoints()
 	case pmetric.MetricTypeSum:
 		dps = m.Sum().DataPoints()
 	default:
-		return func(func(pmetric.NumberDataPoint) bool) {}
+		return dps, 0
 	}
-	return func(yield func(pmetric.NumberDataPoint) bool) {
-		for _, dp := range dps.All() {
-			if !yield(dp) {
-				return
-			}
-		}
-	}
+	return dps, dps.Len()
 }
 
 // begin makes l levels of another time: what is not said again is not known any more.
@@ -100,8 +92,9 @@ func (l *Levels) take(rm pmetric.ResourceMetrics) (over int) {
 			if to.kind == ofCPU {
 				l.cpu = 0 // added up anew, also where the same comes again
 			}
-			for dp := range numbers(m) {
-				if !l.point(to, dp) {
+			dps, n := numbers(m)
+			for i := range n {
+				if !l.point(to, dps.At(i)) {
 					over++
 				}
 			}
