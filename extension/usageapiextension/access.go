@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/problem"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/query"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/route"
 )
 
@@ -17,7 +18,11 @@ func (e *usageAPI) guard(_ route.Route, next route.Handler) route.Handler {
 		if !e.cfg.authenticates() && !e.cfg.AllowUnauthenticated && !forThisMachine(r) {
 			return problem.New(http.StatusMisdirectedRequest, "without authentication only the names and addresses of this machine itself are answered, and the request is for another host")
 		}
-		return next(w, r)
+		err := next(w, r)
+		if err == nil {
+			e.vitals.Served()
+		}
+		return err
 	}
 }
 
@@ -36,6 +41,6 @@ func forThisMachine(r *http.Request) bool {
 
 // mayRead returns who sees what: whether the principal of a request sees the instances
 // of an owner. What one does not see does not exist.
-func (*usageAPI) mayRead(context.Context) func(user, org string) bool {
+func (*usageAPI) mayRead(context.Context) query.Viewer {
 	return func(string, string) bool { return true }
 }

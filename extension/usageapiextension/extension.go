@@ -4,37 +4,63 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/extension/extensioncapabilities"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
-	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/metadata"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/api"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/openapi"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/store"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/vitals"
 )
 
 // usageAPI is the extension.
 type usageAPI struct {
-	set     extension.Settings
-	cfg     *Config
-	builder *metadata.TelemetryBuilder
-	server  *server // set by Start
+	set       extension.Settings
+	cfg       *Config
+	telemetry *telemetry
+	store     *store.Store
+	vitals    *vitals.Vitals
+	api       *api.API
+	server    *server // set by Start
 
+	stop     context.CancelFunc // set by Start
+	running  sync.WaitGroup
 	shutdown sync.Once
 	err      error // of Shutdown
 }
 
 var (
-	_ extension.Extension             = (*usageAPI)(nil)
-	_ extensioncapabilities.Dependent = (*usageAPI)(nil)
+	_ extension.Extension                          = (*usageAPI)(nil)
+	_ extensioncapabilities.Dependent              = (*usageAPI)(nil)
+	_ extensioncapabilities.ComponentStatusWatcher = (*usageAPI)(nil)
 )
 
 func newExtension(set extension.Settings, cfg *Config) (*usageAPI, error) {
-	builder, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
+	document, err := openapi.New()
 	if err != nil {
 		return nil, err
 	}
-	return &usageAPI{set: set, cfg: cfg, builder: builder}, nil
+	e := &usageAPI{
+		set: set, cfg: cfg, stop: func() {},
+		store: store.New(store.Settings{
+			MaxInstances: cfg.Store.MaxInstances, MaxBytes: cfg.Store.MaxBytes, Retain: cfg.Store.Retain, Now: time.Now,
+		}),
+	}
+	e.vitals = vitals.New(vitals.Settings{
+		Data: e.store, StalledAfter: cfg.Health.StalledAfter, Version: set.BuildInfo.Version, Self: set.ID, Now: time.Now,
+	})
+	e.api = api.New(api.Settings{
+		Store: e.store, Vitals: e.vitals, Document: document, Viewer: e.mayRead,
+		Stream: api.Stream{MaxClients: cfg.Stream.MaxClients, Interval: cfg.Stream.Interval, WriteTimeout: cfg.Stream.WriteTimeout},
+		Ended:  func(ctx context.Context, end api.End) { e.telemetry.ended(ctx, end) },
+	})
+	e.telemetry, err = newTelemetry(set.TelemetrySettings, e.store, e.api)
+	return e, err
 }
 
 // Dependencies are the extensions that have to be there first.
@@ -52,18 +78,40 @@ func (e *usageAPI) Dependencies() []component.ID {
 // Start listens. What comes in before is kept all the same.
 func (e *usageAPI) Start(ctx context.Context, host component.Host) error {
 	s, err := startServer(ctx, host, e.set.TelemetrySettings, e.cfg, e.handler())
+	if err != nil {
+		return err
+	}
 	e.server = s
-	return err
+	running, stop := context.WithCancel(context.Background())
+	e.stop = stop
+	e.running.Go(func() { e.prune(running) })
+	return nil
+}
+
+// prune forgets instances of which nothing comes any more.
+func (e *usageAPI) prune(ctx context.Context) {
+	ticker := time.NewTicker(max(min(e.cfg.Store.Retain/4, time.Minute), time.Second))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			e.store.Prune()
+		}
+	}
 }
 
 // Shutdown ends what is under way, as far as ctx allows. It may be called before
 // Start and more than once.
 func (e *usageAPI) Shutdown(ctx context.Context) error {
 	e.shutdown.Do(func() {
+		e.stop()
 		if e.server != nil {
 			e.err = errors.Join(e.err, e.server.shutdown(ctx))
 		}
-		e.builder.Shutdown()
+		e.running.Wait()
+		e.telemetry.shutdown()
 	})
 	return e.err
 }
@@ -71,4 +119,15 @@ func (e *usageAPI) Shutdown(ctx context.Context) error {
 // ConsumeMetrics takes in what the usage_api exporter is given: levels, usage and the
 // states of thresholds. It refuses nothing; what it cannot use is counted. It may be
 // called at any time, from several goroutines, and keeps nothing of md.
-func (*usageAPI) ConsumeMetrics(context.Context, pmetric.Metrics) {}
+func (e *usageAPI) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) {
+	e.telemetry.consumed(ctx, e.store.Consume(md))
+}
+
+// Changed notes what a component says of itself. It may be called at any time.
+func (e *usageAPI) Changed(source *componentstatus.InstanceID, event *componentstatus.Event) {
+	e.vitals.Changed(source, event)
+}
+
+// Published notes that an exporter had events acknowledged. It may be called at any
+// time.
+func (e *usageAPI) Published(_ component.ID, at time.Time) { e.vitals.Published(at) }

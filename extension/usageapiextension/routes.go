@@ -8,7 +8,7 @@ import (
 
 // routes is all that can be asked.
 func (e *usageAPI) routes() []route.Route {
-	return nil
+	return e.api.Routes()
 }
 
 // handler returns the handler of the whole API.

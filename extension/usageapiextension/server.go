@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/net/netutil"
 
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/api"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/problem"
 )
 
@@ -25,7 +26,7 @@ const shutdownGrace = 2 * time.Second
 type server struct {
 	http    *http.Server
 	addr    net.Addr
-	closing context.CancelFunc // ends what does not end by itself
+	closing context.CancelCauseFunc // ends what does not end by itself
 	running sync.WaitGroup
 }
 
@@ -41,12 +42,12 @@ func startServer(ctx context.Context, host component.Host, set component.Telemet
 	if h.IdleTimeout == 0 {
 		h.IdleTimeout = time.Minute
 	}
-	base, closing := context.WithCancel(context.Background())
+	base, closing := context.WithCancelCause(context.Background())
 	h.BaseContext = func(net.Listener) context.Context { return base }
 
 	l, err := cfg.ServerConfig.ToListener(ctx)
 	if err != nil {
-		closing()
+		closing(nil)
 		return nil, fmt.Errorf("endpoint is %q and cannot be listened on: %w", cfg.ServerConfig.NetAddr.Endpoint, err)
 	}
 	s := &server{http: h, addr: l.Addr(), closing: closing}
@@ -65,7 +66,7 @@ func startServer(ctx context.Context, host component.Host, set component.Telemet
 func (s *server) shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, shutdownGrace)
 	defer cancel()
-	s.closing()
+	s.closing(api.ErrShutdown)
 	err := s.http.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		err = s.http.Close()

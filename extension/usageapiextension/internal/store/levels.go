@@ -113,6 +113,7 @@ const (
 	ReceiveErrors
 	TransmitDropped
 	ReceiveDropped
+	Speed // Mbit/s
 	numInterfaceValues
 )
 

@@ -50,6 +50,7 @@ var levels = map[string]target{
 	"vm.network.packet.count":   {kind: ofInterface, index: uint8(TransmitPackets), directed: true},
 	"vm.network.errors":         {kind: ofInterface, index: uint8(TransmitErrors), directed: true},
 	"vm.network.packet.dropped": {kind: ofInterface, index: uint8(TransmitDropped), directed: true},
+	"vm.network.speed":          {kind: ofInterface, index: uint8(Speed)},
 
 	"vm.filesystem.usage": {kind: ofFilesystem},
 

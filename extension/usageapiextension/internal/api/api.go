@@ -1,0 +1,75 @@
+// Package api is what the HTTP API answers about usage and health.
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/openapi"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/query"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/route"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/store"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/vitals"
+)
+
+// API answers from what is in the store. It is safe for concurrent use.
+type API struct {
+	settings Settings
+	streams  chan struct{} // one for each client that follows
+	process  string        // tells the versions of this process from those of others
+	reuse    reuse
+}
+
+// Settings of an API.
+type Settings struct {
+	Store    *store.Store
+	Vitals   *vitals.Vitals
+	Document *openapi.Document
+	// Viewer returns what the principal of a request sees. It is asked anew for each
+	// answer, and for each event of a stream.
+	Viewer func(context.Context) query.Viewer
+	Stream Stream
+	// Ended is told why a stream ended.
+	Ended func(context.Context, End)
+}
+
+// Stream bounds those who follow changes.
+type Stream struct {
+	MaxClients   int
+	Interval     time.Duration // between two looks at what changed
+	WriteTimeout time.Duration // for what is written at once
+}
+
+// New returns an API.
+func New(s Settings) *API {
+	return &API{
+		settings: s, streams: make(chan struct{}, s.Stream.MaxClients),
+		process: strings.ReplaceAll(uuid.New().String(), "-", ""),
+	}
+}
+
+// Routes are what can be asked.
+func (a *API) Routes() []route.Route {
+	get := func(pattern, operation string, scope route.Scope, h route.Handler) route.Route {
+		return route.Route{Method: http.MethodGet, Pattern: pattern, Operation: operation, Scope: scope, Handler: h}
+	}
+	return []route.Route{
+		get("/get", "getMachine", route.ReadUsage, a.machine),
+		get("/health", "getHealth", route.Public, a.health),
+		get("/api/v1/health/status", "getHealthStatus", route.ReadHealth, a.healthStatus),
+		get("/api/v1/usage/instances", "listInstances", route.ReadUsage, a.instances),
+		get("/api/v1/usage/instances/{id}/current", "getInstance", route.ReadUsage, a.instance),
+		get("/api/v1/usage/users/{id}/current", "getUser", route.ReadUsage, a.owner("user")),
+		get("/api/v1/usage/orgs/{id}/current", "getOrganization", route.ReadUsage, a.owner("org")),
+		get("/api/v1/usage/stream", "streamInstances", route.ReadUsage, a.stream),
+		get("/api/v1/openapi.json", "getDocument", route.Public, a.document),
+		get("/api/v1/docs", "getDocs", route.Public, a.docs),
+	}
+}
+
+// Clients is how many follow changes.
+func (a *API) Clients() int { return len(a.streams) }

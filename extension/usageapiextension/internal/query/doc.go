@@ -1,0 +1,2 @@
+// Package query finds instances: filters, order, pages and sums over groups.
+package query
