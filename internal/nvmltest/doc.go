@@ -41,7 +41,7 @@
 //	                            driver was loaded, and "energy 5J" before that
 //	power-limit, temperature, memory-busy AT V
 //	clock graphics|sm|memory|video AT MHZ
-//	pcie tx|rx AT KBS           KB/s
+//	pcie tx|rx AT KBS           KB/s, of which the counters are the sum
 //	nvlink LINK tx|rx AT KIBS   KiB/s, of which the counters are the sum
 //	ecc volatile|aggregate corrected|uncorrected AT COUNT
 //	retired single|double AT COUNT     pages

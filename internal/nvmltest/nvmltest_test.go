@@ -3,6 +3,7 @@
 package nvmltest_test
 
 import (
+	"encoding/binary"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -101,6 +102,11 @@ func TestWhatADeviceSays(t *testing.T) {
 	assert.Equal(t, nvml.SUCCESS, d.GetFieldValues(fields))
 	assert.EqualValues(t, nvml.SUCCESS, fields[0].NvmlReturn)
 	assert.EqualValues(t, 20_000, uint64(fields[0].Value[0])|uint64(fields[0].Value[1])<<8)
+	fields = []nvml.FieldValue{{FieldId: nvml.FI_DEV_PCIE_COUNT_TX_BYTES}, {FieldId: nvml.FI_DEV_PCIE_COUNT_RX_BYTES}}
+	assert.Equal(t, nvml.SUCCESS, d.GetFieldValues(fields))
+	sent, received := binary.NativeEndian.Uint64(fields[0].Value[:]), binary.NativeEndian.Uint64(fields[1].Value[:])
+	assert.Positive(t, sent)
+	assert.Equal(t, 4*sent, received)
 	_, _, ret = d.GetMigMode()
 	assert.Equal(t, nvml.ERROR_NOT_SUPPORTED, ret, "what a script does not mention")
 	assert.Positive(t, s.Calls())

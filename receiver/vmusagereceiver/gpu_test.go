@@ -138,6 +138,30 @@ func TestGPUs(t *testing.T) {
 	}, metricdatatest.IgnoreTimestamp())
 }
 
+// TestOptionalGPULevels has the levels that cost further calls switched on.
+func TestOptionalGPULevels(t *testing.T) {
+	d := nvmltest.StartReal(t, twoGPUs+`
+gpu
+uuid GPU-3
+pcie tx 0s 1000
+pcie rx 0s 4000
+nvlink 0 tx 0s 1024
+nvlink 0 rx 0s 1024
+clock sm 0s 1980MHz
+clock memory 0s 2619MHz
+process 4242 0s - 1GiB 20% 5%
+`)
+	cfg := gpuConfig(t, d.Library())
+	m := &cfg.MetricsBuilderConfig.Metrics
+	m.HwGpuIo.Enabled, m.HwGpuNvlinkIo.Enabled, m.HwGpuClockFrequency.Enabled = true, true, true
+	m.HwGpuProcessMemoryUsage.Enabled = true
+	_, sample := gpuSampler(t, cfg, zap.NewNop())
+	md := sample()
+	for _, name := range []string{"hw.gpu.io", "hw.gpu.nvlink.io", "hw.gpu.clock.frequency", "hw.gpu.process.memory.usage"} {
+		assert.Equal(t, []string{"GPU-3"}, points(md, "machine", name), name)
+	}
+}
+
 // TestNoGPUs says once that there is no library, and meters the rest.
 func TestNoGPUs(t *testing.T) {
 	core, logs := observer.New(zapcore.InfoLevel)

@@ -1,4 +1,4 @@
-/* NVLink: values of fields, and the state of links. */
+/* Values of fields: energy, bytes over PCIe and NVLink; and the state of links. */
 #include "stub.h"
 
 enum {
@@ -6,6 +6,8 @@ enum {
 	FIELD_LINK_COUNT = 91,
 	FIELD_DATA_TX = 138,
 	FIELD_RAW_RX = 141,
+	FIELD_PCIE_TX = 197,
+	FIELD_PCIE_RX = 198,
 	EVERY_LINK = UINT32_MAX,
 };
 
@@ -30,6 +32,14 @@ static unsigned long long transferred(const struct device *d, unsigned link, int
 	return (unsigned long long)(sum / SECOND);
 }
 
+/* over_pcie is in bytes since the driver was loaded; a KB is 1000 of them. */
+static unsigned long long over_pcie(const struct device *d, int direction, int64_t now)
+{
+	unsigned __int128 sum = 0;
+	series_integral(&d->pcie[direction], load_at(d->world, now), now, &sum);
+	return (unsigned long long)(sum * 1000 / SECOND);
+}
+
 static status field(struct device *d, int64_t now, field_value *f)
 {
 	unsigned links = link_count(d);
@@ -40,6 +50,13 @@ static status field(struct device *d, int64_t now, field_value *f)
 	case FIELD_LINK_COUNT:
 		f->valueType = VALUE_UNSIGNED_INT;
 		f->value.ullVal = links;
+		return OK;
+	case FIELD_PCIE_TX:
+	case FIELD_PCIE_RX:
+		if (!series_has(&d->pcie[f->fieldId - FIELD_PCIE_TX]))
+			return NOT_SUPPORTED;
+		f->valueType = VALUE_UNSIGNED_LONG_LONG;
+		f->value.ullVal = over_pcie(d, (int)(f->fieldId - FIELD_PCIE_TX), now);
 		return OK;
 	}
 	if (f->fieldId < FIELD_DATA_TX || f->fieldId > FIELD_RAW_RX || links == 0)

@@ -53,7 +53,7 @@ type device interface {
 	Xid() ([]uint64, error)
 
 	Clocks() (sm, memory uint32, err error)        // MHz
-	PCIe() (transmit, receive uint64, err error)   // bytes in a second
+	PCIe() (transmit, receive uint64, err error)   // bytes; the driver wraps them
 	NVLink() (transmit, receive uint64, err error) // bytes since the driver was loaded, all links together
 	Processes(into []Process) ([]Process, error)   // with memory, and utilization since the last call where offered
 	VGPUs(into []VGPU) ([]VGPU, error)

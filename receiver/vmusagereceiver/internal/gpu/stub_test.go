@@ -120,6 +120,8 @@ power 0s 350W
 temperature 0s 61C
 clock sm 0s 1980MHz
 clock memory 0s 2619MHz
+pcie tx 0s 1000
+pcie rx 0s 4000
 nvlink 0 tx 0s 1024
 nvlink 1 rx 0s 2048
 ecc aggregate corrected 0s 5
@@ -178,7 +180,9 @@ func TestStubLevels(t *testing.T) {
 	assert.Equal(t, ok(2), l.RetiredCorrected)
 	assert.Equal(t, ok(1), l.RetiredUncorrected)
 	assert.Equal(t, ok(2), l.Xids)
-	assert.False(t, l.PCIeTransmit.OK, "it has no such counter")
+	assert.Equal(t, ok(10_000_000), l.PCIeTransmit)
+	assert.Equal(t, ok(40_000_000), l.PCIeReceive)
+	assert.False(t, byID(s, "GPU-2").Levels.PCIeTransmit.OK, "it has no such counter")
 	assert.Equal(t, []Process{{PID: 4242, Memory: 1 << 30, HasMemory: true, Utilization: 20, HasUtilization: true}}, l.Processes)
 
 	assert.Equal(t, []string{
