@@ -87,7 +87,7 @@ func (a *account) count(r *reading.Reading, interval int64, counts *Counts) {
 			a.cover(g, now, interval, usage.Recovered)
 		}
 	}
-	a.settle(r, interval)
+	a.settle(r)
 	a.restored = false
 }
 
@@ -190,12 +190,12 @@ func (c *counter) wasReset(rc *reading.Counters) bool {
 }
 
 // settle marks what a full scan did not find, and forgets what is gone for too long.
-func (a *account) settle(r *reading.Reading, interval int64) {
+func (a *account) settle(r *reading.Reading) {
 	absent, oldest := 0, -1
 	for i := range a.counters {
 		c := &a.counters[i]
 		if !c.seen {
-			a.unseen(c, r, interval)
+			a.unseen(c, r)
 		}
 		if c.absent {
 			absent++
@@ -210,12 +210,12 @@ func (a *account) settle(r *reading.Reading, interval int64) {
 }
 
 // unseen is for what a reading does not have.
-func (a *account) unseen(c *counter, r *reading.Reading, interval int64) {
+func (a *account) unseen(c *counter, r *reading.Reading) {
 	switch {
 	case r.Scanned.Has(c.first):
 		c.absent = true
 	case c.sampling != nil && !c.absent:
-		a.unanswered(c, r.At.Boot, interval)
+		a.unanswered(c, r.At.Boot)
 	}
 }
 

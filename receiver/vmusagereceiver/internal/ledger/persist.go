@@ -188,14 +188,14 @@ func (c *counter) flags() (f byte) {
 
 func (s *sampling) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, s.covered)
-	for _, v := range [...]int64{s.at, s.blind, s.grown, s.expected} {
+	for _, v := range [...]int64{s.at, s.blind, s.grown, s.expected, s.dark} {
 		b = binary.AppendVarint(b, v)
 	}
 	return b
 }
 
 func (s *sampling) read(d *wire.Decoder) {
-	*s = sampling{covered: d.Uint(), at: d.Int(), blind: d.Int(), grown: d.Int(), expected: d.Int()}
+	*s = sampling{covered: d.Uint(), at: d.Int(), blind: d.Int(), grown: d.Int(), expected: d.Int(), dark: d.Int()}
 }
 
 func appendInstant(b []byte, at reading.Instant) []byte {

@@ -19,7 +19,8 @@ import (
 //     what Covered says. Samples of before that come late count, up to the whole.
 //     Where there were none for longer than a level would hold, a part of the
 //     period is not known: its quality is gap, with what was counted. No counter
-//     survived that could recover it.
+//     survived that could recover it. The last bit of a gap, up to the first sample
+//     after it, is no gap of a period of which the rest is known.
 //   - What the thing does not offer (Unknown) is a gap for all of its time.
 type sampling struct {
 	kind     samplingKind
@@ -28,6 +29,7 @@ type sampling struct {
 	blind    int64  // ns for which nothing is known, up to at
 	grown    int64  // ns of the open period for which it spoke
 	expected int64  // ns of the open period for which it should have
+	dark     int64  // ns of the open period in which nothing was known for longer than a level holds
 }
 
 type samplingKind uint8
@@ -132,11 +134,17 @@ func (a *account) followSamples(c *counter, rc *reading.Counters, now, interval 
 	if rc.First == usage.GPUActive {
 		a.spoken += grown / nanosPerMicro
 	}
-	if step > grown {
-		a.missing(c, step-grown, interval)
-	}
+	s.blind = max(s.blind+step-grown, 0) // the driver forgets the oldest ones
 	if grown > 0 {
+		s.darken(interval)
 		s.blind = 0 // samples have come up to now
+	}
+}
+
+// darken adds what is blind to the time of the open period that is not known.
+func (s *sampling) darken(interval int64) {
+	if s.blind > holds*interval {
+		s.dark += min(s.blind, max(s.expected-s.grown, 0))
 	}
 }
 
@@ -158,25 +166,13 @@ func (a *account) caughtUp(c *counter, step, interval int64) {
 
 // unanswered is for a reading without c, which may be there all the same: the
 // driver does not answer, or the class was not scanned in full.
-func (a *account) unanswered(c *counter, now, interval int64) {
+func (a *account) unanswered(c *counter, now int64) {
 	step := c.sampling.pass(now)
 	switch c.sampling.kind {
-	case integral:
-		a.missing(c, step, interval)
-	case cumulative:
+	case integral, cumulative:
 		c.sampling.blind += step
 	case unknownAmount:
 		a.never(c, step)
-	}
-}
-
-// missing says that there were no samples of c for another d ns. The last bit of a
-// gap, up to the first sample after it, is no gap of a period that knows the rest.
-func (a *account) missing(c *counter, d, interval int64) {
-	s := c.sampling
-	s.blind += d
-	if s.blind > holds*interval && s.expected-s.grown > interval/2 {
-		a.worsen(c, usage.Gap)
 	}
 }
 
@@ -203,8 +199,7 @@ func (a *account) together(c *counter) {
 }
 
 // coverApart sets the coverage of meters whose counters account for their time by
-// themselves, and begins the next period. One that is so short that all of it is
-// the last bit of a gap is a gap.
+// themselves, and which of them have a gap, and begins the next period.
 func (a *account) coverApart(p *usage.Period, interval int64) {
 	if a.apart == 0 {
 		return
@@ -213,12 +208,15 @@ func (a *account) coverApart(p *usage.Period, interval int64) {
 	for i := range a.counters {
 		if s := a.counters[i].sampling; s != nil {
 			m := a.counters[i].first
-			if s.kind == integral && s.grown == 0 && s.expected > 0 && s.blind > holds*interval {
-				p.Quality[m] = max(p.Quality[m], usage.Gap)
+			if s.kind == integral {
+				s.darken(interval)
+				if s.dark > interval/2 || s.dark > 0 && s.grown == 0 {
+					p.Quality[m] = max(p.Quality[m], usage.Gap)
+				}
 			}
 			grown[m] += min(s.grown, s.expected)
 			expected[m] += s.expected
-			s.grown, s.expected = 0, 0
+			s.grown, s.expected, s.dark = 0, 0, 0
 		}
 	}
 	for m := range a.apart.All() {

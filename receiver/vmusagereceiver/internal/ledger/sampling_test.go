@@ -324,6 +324,29 @@ func TestWhatSamplesSpeakFor(t *testing.T) {
 			qualities4{gap, measured, gap, measured},
 			coverage4{400_000, full, 400_000, full},
 		},
+		"samples of all of a period come late": {
+			func(t *testing.T, l *Ledger, m *machine) usage.Period {
+				for range 4 {
+					closeWith(t, l, m.pass(10).ran("x", 10, 0))
+				}
+				l.Observe(m.pass(10).ran("x", 10, 0).read())
+				return closeWith(t, l, m.pass(10).ran("x", 10, 25)) // the driver kept so many
+			},
+			amounts4{125e5, 20e6, 2500, 6e6},
+			qualities4{},
+			coverage4{full, full, full, full},
+		},
+		"samples of most of a long gap come late": {
+			func(t *testing.T, l *Ledger, m *machine) usage.Period {
+				for range 5 {
+					l.Observe(m.pass(10).ran("x", 10, 0).read())
+				}
+				return closeWith(t, l, m.pass(10).ran("x", 10, 16))
+			},
+			amounts4{8e6, 60e6, 1600, 18e6},
+			qualities4{gap, measured, gap, measured},
+			coverage4{266_666, full, 266_666, full},
+		},
 		"a short period of a long gap": {
 			func(t *testing.T, l *Ledger, m *machine) usage.Period {
 				for range 4 {
