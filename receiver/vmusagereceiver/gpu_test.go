@@ -162,6 +162,22 @@ process 4242 0s - 1GiB 20% 5%
 	}
 }
 
+// TestPointsAreSaid warns once of a GPU whose active time is only estimated.
+func TestPointsAreSaid(t *testing.T) {
+	core, logs := observer.New(zapcore.WarnLevel)
+	d := nvmltest.StartReal(t, "gpu\nuuid GPU-1\nbusy 0s - 50\ngpu\nuuid GPU-2\nbusy 0s - 50\nunsupported DeviceGetSamples\n")
+	cfg := gpuConfig(t, d.Library())
+	cfg.GPU.Get().Instances = nil
+	_, sample := gpuSampler(t, cfg, zap.New(core))
+	for range 3 {
+		sample()
+	}
+	entries := logs.All()
+	require.Len(t, entries, 1)
+	assert.Contains(t, entries[0].Message, "active time is estimated from one point at each poll_interval")
+	assert.Equal(t, "GPU-2", entries[0].ContextMap()["gpu"])
+}
+
 // TestNoGPUs says once that there is no library, and meters the rest.
 func TestNoGPUs(t *testing.T) {
 	core, logs := observer.New(zapcore.InfoLevel)
