@@ -1,8 +1,6 @@
 package vmusagereceiver
 
 import (
-	"fmt"
-
 	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
@@ -15,10 +13,9 @@ import (
 func (g *gpus) record(ts pcommon.Timestamp, d *gpu.GPU) {
 	const kind = metadata.AttributeHwTypeGpu
 	mb, l := g.builder, d.Levels
-	id, model, name := d.UUID, d.Model, fmt.Sprintf("GPU %d", d.Index)
+	id, model, name := d.UUID, d.Model, d.Name
 	var parent []metadata.MetricAttributeOption
 	if d.Parent != "" {
-		name = fmt.Sprintf("GPU %d MIG %d", d.ParentIndex, d.Index)
 		parent = append(parent, metadata.WithHwParentMetricAttribute(d.Parent))
 	}
 	if d.Utilization.OK {

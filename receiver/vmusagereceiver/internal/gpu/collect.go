@@ -93,15 +93,8 @@ func (m *Meter) Collect(ctx context.Context, at reading.Instant) *Snapshot {
 	s.GPUs = s.GPUs[:0]
 	hung := false
 	for _, w := range m.asked {
-		var a *answer
-		switch {
-		case w.pending.Load() == 0:
-		case over:
-			select {
-			case a = <-w.answers:
-			default:
-			}
-		default:
+		a := w.answered()
+		if a == nil && !over && w.pending.Load() != 0 {
 			select {
 			case a = <-w.answers:
 			case <-w.done:
@@ -110,11 +103,8 @@ func (m *Meter) Collect(ctx context.Context, at reading.Instant) *Snapshot {
 			case <-ctx.Done():
 				over = true
 			}
-			if over && a == nil {
-				select { // the answer may have come with the end of the time
-				case a = <-w.answers:
-				default:
-				}
+			if a == nil {
+				a = w.answered() // it may have come with the end of the time, or of w
 			}
 		}
 		if a != nil {
@@ -127,6 +117,15 @@ func (m *Meter) Collect(ctx context.Context, at reading.Instant) *Snapshot {
 		m.kick()
 	}
 	return s
+}
+
+// answered returns the answer of w where there is one already.
+func (w *worker) answered() (a *answer) {
+	select {
+	case a = <-w.answers:
+	default:
+	}
+	return a
 }
 
 // append adds what w answered; a is nil where it did not.

@@ -19,6 +19,7 @@ type driver interface {
 type Identity struct {
 	UUID        string // GPU-... or MIG-...
 	Model       string // NVIDIA H100 80GB HBM3
+	Name        string // for people: GPU 0, or GPU 0 MIG 1
 	Index       int    // of the GPU; of a MIG instance, within its GPU
 	Parent      string // UUID of the GPU whose MIG instance it is
 	ParentIndex int    // and its index

@@ -3,6 +3,8 @@
 package gpu
 
 import (
+	"strings"
+
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +23,7 @@ const modulePath = "/sys/module/nvidia"
 // looked up before.
 type library struct {
 	nvml nvml.Interface
-	has  map[string]bool // functions that were looked up; written by Open alone
+	has  map[string]bool // functions that were looked up, without "nvml"; written by Open alone
 	load uint64
 }
 
@@ -81,7 +83,7 @@ func (l *library) Open() error {
 		for _, versions := range functions {
 			for _, f := range versions {
 				if l.nvml.Extensions().LookupSymbol(f) == nil {
-					has[versions[len(versions)-1]] = true
+					has[strings.TrimPrefix(versions[len(versions)-1], "nvml")] = true
 					break
 				}
 			}
@@ -123,7 +125,7 @@ func failure(function string, ret nvml.Return) error {
 
 // lacks says that the library does not have a function.
 func (l *library) lacks(function string) error {
-	if l.has["nvml"+function] {
+	if l.has[function] {
 		return nil
 	}
 	return &CallError{Func: function, Code: FunctionNotFound}

@@ -53,7 +53,7 @@ func identify(d driver, i int) (f found, err error) {
 	if f.id, err = f.dev.Identify(); err != nil {
 		return f, err
 	}
-	f.id.Index = i
+	f.id.Index, f.id.Name = i, fmt.Sprintf("GPU %d", i)
 	if !f.id.MIG {
 		return f, nil
 	}
@@ -67,6 +67,7 @@ func identify(d driver, i int) (f found, err error) {
 			return f, err
 		}
 		id.Index, id.Parent, id.ParentIndex, id.MIG = n, f.id.UUID, i, false
+		id.Name = fmt.Sprintf("GPU %d MIG %d", i, n)
 		f.instances = append(f.instances, found{id: id, dev: dev})
 	}
 	return f, nil
