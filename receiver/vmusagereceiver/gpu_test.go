@@ -9,9 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver/receivertest"
@@ -23,7 +25,9 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/vmusage/otelcol-vmusage/internal/nvmltest"
+	"github.com/vmusage/otelcol-vmusage/internal/usage"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/gpu"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/ledger"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/metadata"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/metadatatest"
 )
@@ -160,6 +164,33 @@ process 4242 0s - 1GiB 20% 5%
 	for _, name := range []string{"hw.gpu.io", "hw.gpu.nvlink.io", "hw.gpu.clock.frequency", "hw.gpu.process.memory.usage"} {
 		assert.Equal(t, []string{"GPU-3"}, points(md, "machine", name), name)
 	}
+}
+
+// TestGPUsAreMeteredNoMore takes the section out of the configuration: a GPU of
+// which the ledger knows is gone, and nobody waits for it.
+func TestGPUsAreMeteredNoMore(t *testing.T) {
+	d := nvmltest.StartReal(t, "gpu\nuuid GPU-1\nbusy 0s - 50\n")
+	l := ledger.New(ledger.Settings{Interval: 10 * time.Second, NewID: uuid.New})
+	at := systemClock()
+	cfg := gpuConfig(t, d.Library())
+	for range 2 {
+		sources, err := openSources(receivertest.NewNopSettings(metadata.Type), cfg, systemClock, at)
+		require.NoError(t, err)
+		at.Boot, at.Wall = at.Boot+60e9, at.Wall+60e9
+		require.NoError(t, sources[0].Sample(t.Context(), at, func(i sampled) {
+			r := i.Reading()
+			r.At.Boot, r.At.Wall = at.Boot, at.Wall
+			l.Observe(r)
+		}))
+		require.NoError(t, closeAll(sources))
+		cfg = gpuConfig(t, d.Library())
+		cfg.GPU = configoptional.None[gpu.Config]()
+	}
+	closed, _ := l.Take()
+	require.Len(t, closed, 1, "it has one GPU less")
+	p := &closed[0]
+	assert.True(t, p.Metered.Has(usage.GPUActive))
+	assert.Equal(t, usage.Measured, p.Quality[usage.GPUActive])
 }
 
 // TestPointsAreSaid warns once of a GPU whose active time is only estimated.

@@ -92,6 +92,10 @@ func (s *hostSource) Sample(ctx context.Context, at reading.Instant, visit func(
 	s.reading.At.BootID = s.reading.Run
 	if s.gpus != nil {
 		s.gpus.snapshot.Fill(&s.reading, theMachine)
+	} else {
+		// Those that were metered before the configuration said otherwise are gone:
+		// else they would be waited for, and be a gap for ever.
+		s.reading.Scanned.AddClass(usage.GPU)
 	}
 	visit(s)
 	return snapshot.Err()
