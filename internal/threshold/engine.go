@@ -130,6 +130,7 @@ type entry struct {
 	tx     *Tx
 	work   *episode      // of tx
 	begun  bool          // state is over, and work began again
+	undo   *vital        // of state, where Prepare changed it and the transaction is rolled back
 	gone   Reason        // set where the rule is no longer there
 	saved  int64         // state.last as it was last written
 	over   *list.Element // of Engine.closed, where state is over

@@ -277,6 +277,10 @@ func (tx *Tx) advance(n *entry, at int64) {
 // silence applies NoData.
 func (tx *Tx) silence(n *entry, at int64) {
 	p := n.work
+	if !p.warning.on && p.offered.made {
+		tx.end(n, at, NotMeasured)
+		return
+	}
 	if !p.warning.on { // nobody knows whether it stayed so
 		p.warning, p.critical, p.closed = signal{}, signal{}, true
 		return
@@ -307,7 +311,9 @@ func (tx *Tx) end(n *entry, at int64, why Reason) {
 // settle says what is to be said now. seen is what the measurement was, OK without one.
 func (tx *Tx) settle(n *entry, seen Level, at int64, why Reason) {
 	p := n.work
-	switch level := p.level(); {
+	level := p.level()
+	p.assume(level)
+	switch {
 	case level == OK && p.was == OK: // it never fired
 		p.closed = !p.warning.turning
 	case level == OK:
@@ -387,7 +393,8 @@ const lag = int64(15 * time.Minute)
 // settle ends the work on an entry.
 func (e *Engine) settle(n *entry, commit, reloaded bool) {
 	done := n.work
-	n.tx, n.work = nil, nil
+	undo := n.undo
+	n.tx, n.work, n.undo = nil, nil, nil
 	if n.begun {
 		n.begun = false
 		e.begun--
@@ -397,6 +404,13 @@ func (e *Engine) settle(n *entry, commit, reloaded bool) {
 		if !n.exists {
 			e.drop(n)
 			return
+		}
+		if undo != nil {
+			n.state.vital = *undo
+			e.dirty[n.spot.shard] = struct{}{}
+			if reloaded {
+				e.review(n)
+			}
 		}
 	case done.removed:
 		e.drop(n)

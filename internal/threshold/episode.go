@@ -60,10 +60,11 @@ type vital struct {
 	closed            bool  // it is over
 	silent            bool  // nothing is measured, and NoData was applied
 
-	said   Level // the level that was announced last; OK: nothing was
-	saidAt int64
-	counts [NumLevels]uint32 // of announcements at that level; at OK: of the others
-	kept   kept
+	said    Level // the level that was announced last; OK: nothing was
+	saidAt  int64
+	offered offer             // see Prepare
+	counts  [NumLevels]uint32 // of announcements at that level; at OK: of the others
+	kept    kept
 }
 
 // kept says that a rate limit kept back what is to be said.

@@ -30,7 +30,7 @@ func (tx *Tx) say(n *entry, state State, level Level, at int64, why Reason) {
 		}
 		return
 	}
-	p.kept = kept{}
+	p.kept, p.offered = kept{}, offer{}
 	counter := &p.counts[OK]
 	if state == Firing {
 		p.said, p.saidAt = level, at

@@ -171,6 +171,13 @@ func (e *ValueError) Error() string { return fmt.Sprintf("%s: %v", e.Key, e.Err)
 // Unwrap returns what is wrong.
 func (e *ValueError) Unwrap() error { return e.Err }
 
+// What was offered lies beside what was said, in one byte.
+const (
+	offeredBit   = 0x80
+	offeredShift = 4
+	saidMask     = 0x0f
+)
+
 func (p *episode) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, p.measure)
 	b = p.subject.append(b)
@@ -178,7 +185,11 @@ func (p *episode) append(b []byte) []byte {
 	b = p.warning.append(b)
 	b = p.critical.append(b)
 	b = binary.AppendVarint(b, p.since)
-	b = append(b, byte(p.was), byte(p.said))
+	said := byte(p.said)
+	if p.offered.made {
+		said |= offeredBit | byte(p.offered.level)<<offeredShift
+	}
+	b = append(b, byte(p.was), said)
 	b = wire.AppendBool(wire.AppendBool(b, p.closed), p.silent)
 	b = binary.AppendVarint(b, p.saidAt)
 	b = appendCounts(b, &p.counts)

@@ -126,7 +126,12 @@ func (p *episode) decode(d *wire.Decoder) {
 		s.on, s.turning, s.turn = d.Bool(), d.Bool(), d.Int()
 	}
 	p.since = d.Int()
-	p.was, p.said = Level(d.Byte()), Level(d.Byte())
+	p.was = Level(d.Byte())
+	said := d.Byte()
+	p.said = Level(said & saidMask)
+	if said&^saidMask != 0 {
+		p.offered = offer{made: true, level: Level(said &^ offeredBit >> offeredShift)}
+	}
 	p.closed, p.silent = d.Bool(), d.Bool()
 	p.saidAt = d.Int()
 	decodeCounts(d, &p.counts)
@@ -140,7 +145,7 @@ func (p *episode) valid() bool {
 			return false
 		}
 	}
-	return p.was <= Critical && p.said <= Critical && (p.warning.on || !p.critical.on) &&
+	return p.was <= Critical && p.said <= Critical && p.offered.level <= Critical && (p.warning.on || !p.critical.on) &&
 		(p.closed || p.warning.on || p.warning.turning)
 }
 

@@ -94,6 +94,9 @@ func (p *thresholds) hand(ctx context.Context, tx *threshold.Tx, md pmetric.Metr
 	said := tx.Announcements()
 	checker.Announce(md, said)
 	if md.ResourceMetrics().Len() > 0 {
+		if tx.Prepare() {
+			p.core.flush(ctx)
+		}
 		if err := p.next.ConsumeMetrics(ctx, md); err != nil {
 			p.core.telemetry.batch(ctx, false)
 			return err

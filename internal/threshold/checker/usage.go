@@ -11,6 +11,9 @@ func (c *Checker) period(p *usage.Period) error {
 		if rule.Window == threshold.WindowNone {
 			continue
 		}
+		if rule.Per == threshold.PerUser && c.subject.UserID == "" || rule.Per == threshold.PerOrg && c.subject.OrgID == "" {
+			continue
+		}
 		amount, ok := c.amount(p, rule.Measure.Metric, rule.Measure)
 		if !ok {
 			continue
