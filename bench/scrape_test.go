@@ -171,8 +171,8 @@ func floor(b *testing.B) {
 }
 
 // cpuTime starts to count what all threads of the process take, the garbage
-// collector's included; the function it returns reports it for each operation.
-func cpuTime(b *testing.B) func() {
+// collector's included; the function it returns reports it for each operation, in ns.
+func cpuTime(b *testing.B) func() float64 {
 	used := func() int64 {
 		var u unix.Rusage
 		if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
@@ -181,5 +181,9 @@ func cpuTime(b *testing.B) func() {
 		return u.Utime.Nano() + u.Stime.Nano()
 	}
 	before := used()
-	return func() { b.ReportMetric(float64(used()-before)/float64(b.N), "cpu-ns/op") }
+	return func() float64 {
+		each := float64(used()-before) / float64(b.N)
+		b.ReportMetric(each, "cpu-ns/op")
+		return each
+	}
 }

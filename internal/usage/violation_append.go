@@ -134,7 +134,11 @@ func AppendThresholdStates(ms pmetric.MetricSlice, states []ThresholdState) {
 		dp.SetTimestamp(pcommon.Timestamp(s.At)) //nolint:gosec // unix ns
 		dp.SetIntValue(int64(s.Level))
 		a := dp.Attributes()
-		a.EnsureCapacity(2)
+		if s.Series != "" {
+			a.EnsureCapacity(2)
+		} else {
+			a.EnsureCapacity(1)
+		}
 		a.PutStr(AttrRuleID, s.Rule)
 		putStr(a, AttrSeries, s.Series)
 	}

@@ -38,7 +38,11 @@ func benchProcessor(b *testing.B, rules int, state bool) (*thresholds, []pmetric
 	benchReload(b, p, benchDocument(b, rules, 0))
 	var batches []pmetric.Metrics
 	for first := 0; first < benchInstances; first += benchBatch {
-		batches = append(batches, thresholdtest.Batch(first, benchBatch, time.Now().UnixNano()))
+		md := thresholdtest.Batch(first, benchBatch, time.Now().UnixNano())
+		again := pmetric.NewMetrics()
+		md.CopyTo(again)
+		require.NoError(b, p.ConsumeMetrics(b.Context(), again))
+		batches = append(batches, md)
 	}
 	return p, batches
 }

@@ -166,3 +166,26 @@ func points(m pmetric.Metric) pmetric.NumberDataPointSlice {
 	}
 	return m.Gauge().DataPoints()
 }
+
+// Condition returns the i-th rule of [Document] as a condition of OTTL on a data
+// point, as near as it comes: without time, hysteresis and two levels, and with the
+// amount of one period where a quota adds them up.
+func Condition(i int) string {
+	where := fmt.Sprintf(`resource.attributes["vm.id"] == "vm-%d"`, i%Fleet)
+	switch {
+	case i < 10:
+		where = `resource.attributes["user.id"] != nil`
+	case i < 20:
+		where = fmt.Sprintf(`IsMatch(resource.attributes["vm.id"], "^other-.*-%d$")`, i)
+	case i%10 == 0:
+		where = fmt.Sprintf(`resource.attributes["org.id"] == "org-%d" and resource.attributes["env"] == "prod"`, i/10)
+	case i%2 == 0:
+		where = fmt.Sprintf(`resource.attributes["user.id"] == "user-%d"`, i%Fleet)
+	}
+	what := [...]string{
+		`metric.name == "vm.cpu.utilization" and value_double >= 0.8`,
+		`metric.name == "vm.memory.usage" and value_int >= 85899345920`,
+		`metric.name == "vm.usage.network.io" and attributes["network.io.direction"] == "transmit" and value_int >= 800000000000000`,
+	}[i%3]
+	return what + " and " + where
+}
