@@ -310,6 +310,28 @@ func TestLost(t *testing.T) {
 	})
 }
 
+// TestOneIsLostFromTheStart meters the other one, and says so.
+func TestOneIsLostFromTheStart(t *testing.T) {
+	in(t, func(d *fakeDriver, _ *Config) {
+		newFakeGPU(d, "GPU-1")
+		newFakeGPU(d, "GPU-2").fails = &CallError{"DeviceGetUUID", GPUIsLost}
+	}, func(t *testing.T, d *fakeDriver, m *Meter) {
+		s, r := read(t, m)
+		assert.Equal(t, Ready, s.Driver)
+		require.ErrorContains(t, s.Err, "GPU 1 cannot be identified")
+		assert.True(t, byID(s, "GPU-1").Answered)
+		assert.EqualValues(t, -1, r.Flavor.GPUs, "nobody knows which one it is, or whose")
+		assert.False(t, r.Scanned.HasClass(usage.GPU))
+		d.set(func() { d.gpus[1].fails = nil })
+		time.Sleep(maxReopen + time.Second)
+		s, r = read(t, m)
+		require.NoError(t, s.Err)
+		assert.True(t, byID(s, "GPU-2").Answered)
+		assert.EqualValues(t, 2, r.Flavor.GPUs)
+		assert.True(t, r.Scanned.HasClass(usage.GPU))
+	})
+}
+
 // TestOneCallFails has the energy of a GPU not be readable once: what it used
 // meanwhile is not lost, and the GPU is not taken for one that went and came back.
 func TestOneCallFails(t *testing.T) {

@@ -62,20 +62,20 @@ func (m *Meter) open() error {
 	if errors.Is(err, errClosed) {
 		return err
 	}
-	m.mu.Lock()
-	m.err = err
-	switch {
-	case err == nil:
-		m.state = Ready
-	case noDriver(err):
-		m.state = Absent
-	case errors.Is(err, errHangs) || errors.Is(err, errTooMany):
-		m.state = Hung
-	default:
-		m.state = Lost
+	if err != nil {
+		m.mu.Lock()
+		m.err = err
+		switch {
+		case noDriver(err):
+			m.state = Absent
+		case errors.Is(err, errHangs) || errors.Is(err, errTooMany):
+			m.state = Hung
+		default:
+			m.state = Lost
+		}
+		m.mu.Unlock()
 	}
-	m.mu.Unlock()
-	m.settle()
+	m.settle() // what the enumeration found, and could not identify, is there
 	return err
 }
 
