@@ -142,6 +142,28 @@ func TestGPUs(t *testing.T) {
 	}, metricdatatest.IgnoreTimestamp())
 }
 
+// TestLackingIsSaid warns once of a MIG instance that makes a gap of the active time
+// of a whole GPU.
+func TestLackingIsSaid(t *testing.T) {
+	core, logs := observer.New(zapcore.WarnLevel)
+	d := nvmltest.StartReal(t, twoGPUs)
+	cfg := gpuConfig(t, d.Library())
+	_, sample := gpuSampler(t, cfg, zap.New(core))
+	sample()
+	sample()
+	for _, e := range logs.All() {
+		assert.NotContains(t, e.ContextMap()["meters"], "gpu.active", "the MIG instance is somebody else's")
+	}
+	logs.TakeAll()
+	cfg.GPU.Get().Instances = nil
+	_, sample = gpuSampler(t, cfg, zap.New(core))
+	sample()
+	sample()
+	entries := logs.FilterField(zap.String("gpu", "MIG-1")).All()
+	require.Len(t, entries, 1)
+	assert.Equal(t, []any{"gpu.active"}, entries[0].ContextMap()["meters"])
+}
+
 // TestOptionalGPULevels has the levels that cost further calls switched on.
 func TestOptionalGPULevels(t *testing.T) {
 	d := nvmltest.StartReal(t, twoGPUs+`

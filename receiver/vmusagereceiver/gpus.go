@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/vmusage/otelcol-vmusage/internal/health"
+	"github.com/vmusage/otelcol-vmusage/internal/usage"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/gpu"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/metadata"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
@@ -33,6 +34,7 @@ type gpuNews struct {
 	found   bool            // that there are GPUs
 	points  map[string]bool // that the driver has no samples of these
 	failing map[string]bool // of these, by UUID
+	lacking map[string]bool // that these do not offer what others do
 	counts  gpu.Counts      // up to which the meter's counts were added
 }
 
@@ -50,7 +52,7 @@ func newGPUs(set receiver.Settings, cfg *Config, clock func() reading.Instant, a
 			},
 		}),
 		builder: metadata.NewMetricsBuilder(cfg.MetricsBuilderConfig, set, metadata.WithStartTime(bootTime(at))),
-		told:    gpuNews{points: map[string]bool{}, failing: map[string]bool{}},
+		told:    gpuNews{points: map[string]bool{}, failing: map[string]bool{}, lacking: map[string]bool{}},
 	}
 }
 
@@ -90,6 +92,19 @@ func (g *gpus) tell(ctx context.Context, t *telemetry, h *health.Reporter) {
 			t.logger.Warn("the driver has no utilization samples of a GPU: active time is estimated from one point at each poll_interval", zap.String("gpu", d.UUID))
 		}
 	}
+	for i := range s.GPUs {
+		if d := &s.GPUs[i]; d.Lacks != 0 && !g.told.lacking[d.UUID] {
+			g.told.lacking[d.UUID] = true
+			t.logger.Warn("a GPU or MIG instance does not offer what others of its instance do, whose meters have a gap: "+
+				"give them to different instances by gpu::instances",
+				zap.String("gpu", d.UUID), zap.Strings("meters", meterNames(d.Lacks)))
+		}
+	}
+	for uuid := range g.told.lacking {
+		if !g.snapshotHas(uuid) {
+			delete(g.told.lacking, uuid)
+		}
+	}
 	for uuid, failing := range g.told.failing {
 		if !g.snapshotHas(uuid) {
 			if failing {
@@ -99,6 +114,13 @@ func (g *gpus) tell(ctx context.Context, t *telemetry, h *health.Reporter) {
 			delete(g.told.points, uuid)
 		}
 	}
+}
+
+func meterNames(set usage.MeterSet) (names []string) {
+	for m := range set.All() {
+		names = append(names, m.String())
+	}
+	return names
 }
 
 func (g *gpus) snapshotHas(uuid string) bool {

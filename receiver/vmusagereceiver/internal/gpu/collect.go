@@ -37,6 +37,7 @@ type GPU struct {
 	Points      bool  // the driver has no samples: active time is from single points
 	Utilization Value // millionths, average since the last answer
 	Levels      *Levels
+	Lacks       usage.MeterSet // what others of its owner offer and it does not, which Fill says
 
 	whole    bool  // nothing of what is billed failed to be read
 	since    int64 // CLOCK_BOOTTIME ns at which its amounts began at 0
@@ -200,6 +201,11 @@ func (s *Snapshot) Fill(r *reading.Reading, owner int) (any bool) {
 			s.count(r, g)
 		}
 	}
+	for i := range s.GPUs {
+		if g := &s.GPUs[i]; g.Owner == owner && g.Answered {
+			g.Lacks = g.lacks() & r.Metered
+		}
+	}
 	if !s.Known {
 		r.Flavor.GPUs = -1
 	}
@@ -225,6 +231,18 @@ func (g *GPU) meters() (m usage.MeterSet) {
 		m.Add(usage.GPUEnergy)
 	}
 	return m
+}
+
+// lacks are those that it would have, and does not offer.
+func (g *GPU) lacks() (m usage.MeterSet) {
+	if g.Allotted() {
+		m.Add(usage.GPUActive)
+		m.Add(usage.GPUMemory)
+	}
+	if g.Parent == "" {
+		m.Add(usage.GPUEnergy)
+	}
+	return m &^ g.meters()
 }
 
 // count adds the counters of a GPU that answered. What it does not offer, others of
