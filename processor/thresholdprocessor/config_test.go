@@ -57,7 +57,7 @@ func TestConfigErrors(t *testing.T) {
 		{"limits: {global: {every: now}}", `limits::global::every is "now"`},
 		{"rules: [{" + rule + "}, {" + rule + "}]", `rules[1] "a": id is "a"`},
 		{"rules: [{" + rule + ", clear: 90}]", `rules: rules[0] "a": clear is 90: must be at most warning, which is 80`},
-		{"rules: [{" + rule + ", colour: red}]", "colour"},
+		{"rules: [{" + rule + ", flavor: red}]", "flavor"},
 		{"rules: [{id: a, resource: network_egress, type: absolute, unit: GBy, warning: 1, window: day, per: user}]", "scope: fleet"},
 		{"rule: []", "rule"},
 		{"tags: none", "tags"},
@@ -90,10 +90,8 @@ func TestExamplesOfTheREADME(t *testing.T) {
 	examples := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
 	require.NotEmpty(t, examples)
 	for _, e := range examples {
-		section, _, ok := cutSection(e[1], "threshold:")
-		if !ok {
-			continue
-		}
+		section := cutSection(e[1], "processors:\n  threshold:\n")
+		require.NotEmpty(t, section, "%s", e[1])
 		cfg, err := parseConfig(t, section)
 		require.NoError(t, err, section)
 		_, err = cfg.inline()
@@ -101,12 +99,9 @@ func TestExamplesOfTheREADME(t *testing.T) {
 	}
 }
 
-// cutSection returns what is indented below a key of the processors.
-func cutSection(yaml, key string) (section, rest string, ok bool) {
-	_, after, ok := strings.Cut(yaml, "processors:\n  "+key+"\n")
-	if !ok {
-		return "", "", false
-	}
+// cutSection returns what is indented below the lines of a key.
+func cutSection(yaml, key string) string {
+	_, after, _ := strings.Cut(yaml, key)
 	var b strings.Builder
 	for l := range strings.Lines(after) {
 		if !strings.HasPrefix(l, "    ") && strings.TrimSpace(l) != "" {
@@ -114,5 +109,5 @@ func cutSection(yaml, key string) (section, rest string, ok bool) {
 		}
 		b.WriteString(strings.TrimPrefix(l, "    "))
 	}
-	return b.String(), "", true
+	return b.String()
 }

@@ -123,6 +123,7 @@ func (c *core) launch(ctx context.Context, host component.Host) error {
 	if err := c.open(ctx, host); err != nil {
 		return err
 	}
+	c.telemetry.builder.ProcessorThresholdStorageFailures.Add(ctx, 0)
 	sources, err := c.sources(ctx, host)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ type rulebook struct {
 	mu      sync.Mutex // guards all below
 	layers  threshold.Layers
 	silent  map[threshold.Source]bool      // sources that never said what their rules are
-	current map[threshold.Source]time.Time // when each last did
+	current map[threshold.Source]time.Time // when each that is asked last did, or when it was asked first
 }
 
 func newRulebook(c *core, inline []*threshold.Rule) (*rulebook, error) {
@@ -50,7 +50,12 @@ func (b *rulebook) set() *threshold.Set { return b.active.Load() }
 func (b *rulebook) follow(ctx context.Context, running *sync.WaitGroup, sources []source.Source, patience time.Duration) {
 	b.mu.Lock()
 	for _, s := range sources {
-		b.silent[threshold.Source(s.Name())] = true
+		from := threshold.Source(s.Name())
+		b.silent[from] = true
+		if from != threshold.API { // which tells what changes, and is not asked
+			b.current[from] = time.Now()
+		}
+		b.core.telemetry.expect(ctx, from)
 	}
 	b.mu.Unlock()
 	if len(sources) == 0 {
@@ -123,7 +128,7 @@ func (b *rulebook) replace(ctx context.Context, from threshold.Source, rules []*
 	set.Warm(b.set()) // or the first batches would wait until everybody is looked up
 	b.layers = layers
 	delete(b.silent, from)
-	if fresh {
+	if fresh && from != threshold.API {
 		b.current[from] = time.Now()
 	}
 	b.active.Store(set)

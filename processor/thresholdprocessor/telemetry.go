@@ -70,6 +70,12 @@ func (t *telemetry) loadError(ctx context.Context, from threshold.Source) {
 	t.builder.ProcessorThresholdLoadErrors.Add(ctx, 1, with("source", string(from)))
 }
 
+// expect has what an alert looks at there before it counts: an increase from
+// nothing is none.
+func (t *telemetry) expect(ctx context.Context, from threshold.Source) {
+	t.builder.ProcessorThresholdLoadErrors.Add(ctx, 0, with("source", string(from)))
+}
+
 func (t *telemetry) storageFailure(ctx context.Context) {
 	t.builder.ProcessorThresholdStorageFailures.Add(ctx, 1)
 }

@@ -237,7 +237,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ProcessorThresholdRulesAge, err = builder.meter.Float64ObservableGauge(
 		"otelcol_processor_threshold_rules_age",
-		metric.WithDescription("How long ago a source last said what its rules are. Only sources that are asked at intervals grow old. [Development]"),
+		metric.WithDescription("How long ago a source last said what its rules are, or since the start where it never did. Only sources that are asked at intervals grow old. [Development]"),
 		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)

@@ -162,7 +162,7 @@ func AssertEqualProcessorThresholdRules(t *testing.T, tt *componenttest.Telemetr
 func AssertEqualProcessorThresholdRulesAge(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_threshold_rules_age",
-		Description: "How long ago a source last said what its rules are. Only sources that are asked at intervals grow old. [Development]",
+		Description: "How long ago a source last said what its rules are, or since the start where it never did. Only sources that are asked at intervals grow old. [Development]",
 		Unit:        "s",
 		Data: metricdata.Gauge[float64]{
 			DataPoints: dps,
