@@ -39,6 +39,7 @@ test: build ## all tests, with the race detector, and the short end-to-end run o
 .PHONY: e2e
 e2e: build ## the end-to-end tests at full length
 	VMUSAGE_BIN=$(BIN) VMUSAGE_E2E=full $(GO) test -count=1 -timeout 40m -v ./internal/e2e/...
+	VMUSAGE_E2E=full $(GO) test -count=1 -timeout 30m -v -run '^TestTenHoursOfOutage$$' ./receiver/vmusagereceiver
 
 .PHONY: test-gpu
 test-gpu: ## known load on a real NVIDIA GPU, beside what is metered of it; skips without one
