@@ -25,6 +25,7 @@ const (
 	KindChunk    Kind = 'C' // closed periods
 	KindMarker   Kind = 'M' // that there was state
 	KindEpisodes Kind = 'E' // what the engine of thresholds remembers
+	KindRules    Kind = 'R' // threshold rules that were written over an API
 	KindDocument Kind = 'D' // of rules, as it was fetched
 )
 
