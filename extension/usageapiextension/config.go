@@ -21,6 +21,14 @@ type Config struct {
 	AllowUnauthenticated bool `mapstructure:"allow_unauthenticated"`
 	// APIKeys are keys of the extension's own.
 	APIKeys configoptional.Optional[APIKeysConfig] `mapstructure:"api_keys"`
+	// Principal says who somebody is whom an authenticator let in.
+	Principal PrincipalConfig `mapstructure:"principal"`
+	// RateLimits bound how often somebody may ask.
+	RateLimits RateLimitsConfig `mapstructure:"rate_limits"`
+	// TrustedProxies are addresses and networks whose X-Forwarded-For is believed.
+	TrustedProxies []string `mapstructure:"trusted_proxies"`
+	// Thresholds bounds the rules that are written over the API.
+	Thresholds ThresholdsConfig `mapstructure:"thresholds"`
 	// Storage names the storage extension that keeps what is written over the API.
 	Storage *component.ID `mapstructure:"storage"`
 
@@ -36,12 +44,6 @@ type Config struct {
 	Stream StreamConfig `mapstructure:"stream"`
 	// Health says when metering counts as failing.
 	Health HealthConfig `mapstructure:"health"`
-}
-
-// APIKeysConfig says where API keys are.
-type APIKeysConfig struct {
-	// File has the keys, hashed.
-	File string `mapstructure:"file"`
 }
 
 // StoreConfig bounds what is known of instances.
@@ -87,7 +89,10 @@ func createDefaultConfig() component.Config {
 	server.MaxRequestBodySize = 1 << 20
 	return &Config{
 		ServerConfig:   server,
-		APIKeys:        configoptional.Default(APIKeysConfig{}),
+		APIKeys:        configoptional.Default(APIKeysConfig{Interval: 2 * time.Second}),
+		Principal:      defaultPrincipal(),
+		RateLimits:     defaultRateLimits(),
+		Thresholds:     defaultThresholds(),
 		MaxConnections: 1000,
 		MaxHeaderBytes: 16 << 10,
 		Store:          StoreConfig{MaxInstances: 20_000, MaxBytes: 128 << 20, Retain: 15 * time.Minute},
@@ -99,6 +104,7 @@ func createDefaultConfig() component.Config {
 // Unmarshal names durations that are none by key and value.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
 	if err := durations.Check(conf, "read_timeout", "read_header_timeout", "write_timeout", "keepalive::idle_timeout",
+		"api_keys::interval", "rate_limits::per_principal::every", "rate_limits::per_address::every", "rate_limits::failed_logins::every",
 		"store::retain", "stream::interval", "stream::write_timeout", "health::stalled_after"); err != nil {
 		return err
 	}

@@ -14,9 +14,7 @@ import (
 func (c *Config) Validate() error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if keys := c.APIKeys.Get(); keys != nil && keys.File == "" {
-		fail("api_keys::file is empty: write the path of a file of keys, or remove api_keys")
-	}
+	errs = append(errs, c.validateAccess())
 	if c.ServerConfig.NetAddr.Endpoint == "" {
 		fail("endpoint is empty: write an address to listen on, such as %s", defaultEndpoint)
 	} else if !c.authenticates() && !c.AllowUnauthenticated && !c.local() {

@@ -37,7 +37,8 @@ func TestExamplesOfTheDocument(t *testing.T) {
 	s := serve(t)
 	s.machines(1)
 	s.makeHealthy()
-	fill := strings.NewReplacer("{id}", "vm-00000", "{user}", "user-0", "{org}", "org-0")
+	s.rule(t, `{"id":"cpu-high","resource":"cpu","type":"percentage","warning":80}`)
+	fill := strings.NewReplacer("{id}", "vm-00000", "{user}", "user-0", "{org}", "org-0", "{rule}", "cpu-high")
 	for _, o := range s.check.document.Operations {
 		if !strings.EqualFold(o.Method, http.MethodGet) || o.ID == "streamInstances" {
 			continue // see the tests of what writes, and of the stream

@@ -4,18 +4,25 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
+	"go.opentelemetry.io/collector/config/confighttp"
+	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/extension/extensioncapabilities"
+	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/access"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/api"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/openapi"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/store"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/vitals"
+	"github.com/vmusage/otelcol-vmusage/internal/health"
+	"github.com/vmusage/otelcol-vmusage/internal/rulestore"
 )
 
 // usageAPI is the extension.
@@ -26,7 +33,14 @@ type usageAPI struct {
 	store     *store.Store
 	vitals    *vitals.Vitals
 	api       *api.API
-	server    *server // set by Start
+	rules     *rulestore.Store
+	keys      *access.Keyring
+	changes   atomic.Uint64 // audited
+
+	// Set by Start.
+	health  *health.Reporter
+	storage storage.Client // nil in memory
+	server  *server
 
 	stop     context.CancelFunc // set by Start
 	running  sync.WaitGroup
@@ -55,11 +69,13 @@ func newExtension(set extension.Settings, cfg *Config) (*usageAPI, error) {
 		Data: e.store, StalledAfter: cfg.Health.StalledAfter, Version: set.BuildInfo.Version, Self: set.ID, Now: time.Now,
 	})
 	e.api = api.New(api.Settings{
-		Store: e.store, Vitals: e.vitals, Document: document, Viewer: e.mayRead,
+		Store: e.store, Vitals: e.vitals, Document: document, Viewer: e.mayRead, Allowed: e.mayFollow,
 		Stream: api.Stream{MaxClients: cfg.Stream.MaxClients, Interval: cfg.Stream.Interval, WriteTimeout: cfg.Stream.WriteTimeout},
 		Ended:  func(ctx context.Context, end api.End) { e.telemetry.ended(ctx, end) },
 	})
-	e.telemetry, err = newTelemetry(set.TelemetrySettings, e.store, e.api)
+	e.keys = access.NewKeyring()
+	e.rules = rulestore.New(rulestore.Options{Limit: cfg.Thresholds.MaxRules, PerAuthor: cfg.Thresholds.MaxPerOwner, Keep: e.keep})
+	e.telemetry, err = newTelemetry(set.TelemetrySettings, e)
 	return e, err
 }
 
@@ -75,15 +91,24 @@ func (e *usageAPI) Dependencies() []component.ID {
 	return ids
 }
 
-// Start listens. What comes in before is kept all the same.
+// Start reads what was kept, and listens. What comes in before is taken in all the same.
 func (e *usageAPI) Start(ctx context.Context, host component.Host) error {
-	s, err := startServer(ctx, host, e.set.TelemetrySettings, e.cfg, e.handler())
+	e.health = health.New(e.set.Logger, host)
+	if err := e.restore(ctx, host); err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(context.Background())
+	e.stop = stop
+	guard, err := e.admission(ctx, running, host)
 	if err != nil {
 		return err
 	}
-	e.server = s
-	running, stop := context.WithCancel(context.Background())
-	e.stop = stop
+	cfg := *e.cfg
+	cfg.ServerConfig.Auth = configoptional.None[confighttp.AuthConfig]() // which the guard asks
+	e.server, err = startServer(ctx, host, e.set.TelemetrySettings, &cfg, e.handler(guard.Guard))
+	if err != nil {
+		return err
+	}
 	e.running.Go(func() { e.prune(running) })
 	return nil
 }
@@ -111,6 +136,9 @@ func (e *usageAPI) Shutdown(ctx context.Context) error {
 			e.err = errors.Join(e.err, e.server.shutdown(ctx))
 		}
 		e.running.Wait()
+		if e.storage != nil {
+			e.err = errors.Join(e.err, e.storage.Close(ctx))
+		}
 		e.telemetry.shutdown()
 	})
 	return e.err

@@ -1,6 +1,7 @@
 package usageapiextension
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -15,7 +16,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/extension/extensiontest"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
@@ -36,16 +39,21 @@ type served struct {
 // serve starts an extension with the default configuration, changed.
 func serve(tb testing.TB, change ...func(*Config)) *served {
 	tb.Helper()
+	return serveOn(tb, componenttest.NewNopHost(), extensiontest.NewNopSettings(metadata.Type), change...)
+}
+
+// serveOn starts an extension on a host.
+func serveOn(tb testing.TB, host component.Host, set extension.Settings, change ...func(*Config)) *served {
+	tb.Helper()
 	cfg := createDefaultConfig().(*Config)
 	cfg.ServerConfig.NetAddr.Endpoint = "127.0.0.1:0"
 	for _, f := range change {
 		f(cfg)
 	}
 	require.NoError(tb, cfg.Validate())
-	set := extensiontest.NewNopSettings(metadata.Type)
 	e, err := newExtension(set, cfg)
 	require.NoError(tb, err)
-	require.NoError(tb, e.Start(context.Background(), componenttest.NewNopHost()))
+	require.NoError(tb, e.Start(context.Background(), host))
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 100}
 	s := &served{e, "http://" + e.server.addr.String(), &http.Client{Transport: transport}, newContract(tb)}
 	tb.Cleanup(func() {
@@ -95,8 +103,17 @@ func (s *served) get(tb testing.TB, path string, header ...string) answer {
 
 func (s *served) ask(tb testing.TB, method, path string, header ...string) answer {
 	tb.Helper()
-	r, err := http.NewRequestWithContext(context.Background(), method, s.url+path, http.NoBody)
+	return s.send(tb, method, path, "", header...)
+}
+
+// send asks with a body of JSON.
+func (s *served) send(tb testing.TB, method, path, body string, header ...string) answer {
+	tb.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), method, s.url+path, strings.NewReader(body))
 	require.NoError(tb, err)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	for i := 0; i < len(header); i += 2 {
 		if header[i] == "Host" {
 			r.Host = header[i+1]
@@ -107,11 +124,26 @@ func (s *served) ask(tb testing.TB, method, path string, header ...string) answe
 	res, err := s.client.Do(r)
 	require.NoError(tb, err)
 	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
+	got, err := readAll(res)
 	require.NoError(tb, err)
-	a := answer{res, body}
+	a := answer{res, got}
 	s.check.answer(tb, method, strings.SplitN(path, "?", 2)[0], a)
 	return a
+}
+
+// readAll reads a body, or what a stream tells at first.
+func readAll(res *http.Response) ([]byte, error) {
+	if res.Header.Get("Content-Type") != "text/event-stream" {
+		return io.ReadAll(res.Body)
+	}
+	var told []byte
+	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+		told = append(append(told, lines.Bytes()...), '\n')
+		if strings.HasPrefix(lines.Text(), "event: current") {
+			break
+		}
+	}
+	return told, nil
 }
 
 func (a answer) decode(tb testing.TB, into any) {

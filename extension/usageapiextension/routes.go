@@ -2,16 +2,17 @@ package usageapiextension
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/route"
 )
 
 // routes is all that can be asked.
 func (e *usageAPI) routes() []route.Route {
-	return e.api.Routes()
+	return slices.Concat(e.api.Routes(), e.thresholds().Routes())
 }
 
-// handler returns the handler of the whole API.
-func (e *usageAPI) handler() http.Handler {
-	return route.New(e.routes(), e.guard, e.set.Logger)
+// handler returns the handler of the whole API, for those whom guard lets in.
+func (e *usageAPI) handler(guard route.Guard) http.Handler {
+	return route.New(e.routes(), e.served(guard), e.set.Logger)
 }

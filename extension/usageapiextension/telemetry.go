@@ -16,7 +16,7 @@ import (
 // telemetry is what the extension tells about itself.
 type telemetry struct{ builder *metadata.TelemetryBuilder }
 
-func newTelemetry(set component.TelemetrySettings, s *store.Store, a *api.API) (*telemetry, error) {
+func newTelemetry(set component.TelemetrySettings, e *usageAPI) (*telemetry, error) {
 	b, err := metadata.NewTelemetryBuilder(set)
 	if err != nil {
 		return nil, err
@@ -28,9 +28,11 @@ func newTelemetry(set component.TelemetrySettings, s *store.Store, a *api.API) (
 		}
 	}
 	return &telemetry{b}, errors.Join(
-		b.RegisterExtensionUsageAPIInstancesCallback(gauge(func() int64 { return int64(s.Len()) })),
-		b.RegisterExtensionUsageAPIStoreSizeCallback(gauge(s.Bytes)),
-		b.RegisterExtensionUsageAPIStreamClientsCallback(gauge(func() int64 { return int64(a.Clients()) })),
+		b.RegisterExtensionUsageAPIInstancesCallback(gauge(func() int64 { return int64(e.store.Len()) })),
+		b.RegisterExtensionUsageAPIKeysCallback(gauge(func() int64 { return int64(e.keys.Len()) })),
+		b.RegisterExtensionUsageAPIRulesCallback(gauge(func() int64 { return int64(len(e.rules.All())) })),
+		b.RegisterExtensionUsageAPIStoreSizeCallback(gauge(e.store.Bytes)),
+		b.RegisterExtensionUsageAPIStreamClientsCallback(gauge(func() int64 { return int64(e.api.Clients()) })),
 	)
 }
 

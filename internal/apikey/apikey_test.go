@@ -129,7 +129,7 @@ func TestBounds(t *testing.T) {
 	assert.Equal(t, 20, strings.Count(err.Error(), "\n"))
 	assert.Contains(t, err.Error(), "and 80 more problems")
 	_, err = apikey.Parse([]byte("keys:\n" + strings.Repeat("- x\n", apikey.MaxKeys+1)))
-	assert.EqualError(t, err, "line 2: there are 10001 keys: at most 10000")
+	require.EqualError(t, err, "line 2: there are 10001 keys: at most 10000")
 	_, err = apikey.Parse(make([]byte, apikey.MaxFile+1))
 	assert.EqualError(t, err, "the file has 8388609 bytes: at most 8388608")
 }

@@ -120,16 +120,16 @@ func TestBoundsOfAuthors(t *testing.T) {
 // One rule must not keep all from being compiled.
 func TestRulesThatDoNotGoTogether(t *testing.T) {
 	s := rulestore.New(rulestore.Options{Limit: 1000})
-	labelled := func(i int) *threshold.Rule {
+	labeled := func(i int) *threshold.Rule {
 		rules, err := threshold.Parse(fmt.Appendf(nil, `[{"id":"r%d","resource":"cpu","type":"percentage","warning":80,"selector":{"labels":{"key-%d":"x"}}}]`, i, i), options)
 		require.NoError(t, err)
 		return rules[0]
 	}
 	for i := range threshold.MaxLabelKeys {
-		_, err := s.Put(t.Context(), labelled(i), rulestore.Absent, admin)
+		_, err := s.Put(t.Context(), labeled(i), rulestore.Absent, admin)
 		require.NoError(t, err)
 	}
-	_, err := s.Put(t.Context(), labelled(1000), rulestore.Absent, admin)
+	_, err := s.Put(t.Context(), labeled(1000), rulestore.Absent, admin)
 	require.ErrorIs(t, err, rulestore.ErrSet)
 	assert.Len(t, s.All(), threshold.MaxLabelKeys)
 }

@@ -47,7 +47,7 @@ func TestScenarios(t *testing.T) {
 			sections := readSections(t, path)
 			dir := t.TempDir()
 			synctest.Test(t, func(t *testing.T) {
-				s := &scenario{sections: sections, dir: dir, state: filepath.Join(dir, "state-0"), api: &api{Store: rulestore.New(10)}}
+				s := &scenario{sections: sections, dir: dir, state: filepath.Join(dir, "state-0"), api: &api{Store: rulestore.New(rulestore.Options{Limit: 10})}}
 				s.run(t)
 				if *update {
 					sections.set("output", s.out.String())
@@ -170,13 +170,13 @@ func (s *scenario) step(t *testing.T, verb, rest string, block []string) {
 	case "put":
 		rules, err := threshold.Parse([]byte("rules: ["+rest+"]"), threshold.Options{Source: threshold.API, Fleet: true})
 		require.NoError(t, err)
-		_, err = s.api.Put(rules[0], rulestore.Absent)
+		_, err = s.api.Put(t.Context(), rules[0], rulestore.Absent, rulestore.Author{})
 		if err != nil {
-			_, err = s.api.Put(rules[0], rulestore.Any)
+			_, err = s.api.Put(t.Context(), rules[0], rulestore.Any, rulestore.Author{})
 		}
 		require.NoError(t, err)
 	case "delete":
-		require.NoError(t, s.api.Delete(rest, rulestore.Any))
+		require.NoError(t, s.api.Delete(t.Context(), rest, rulestore.Any))
 	case "restart":
 		s.print("restart")
 		s.stop(t)

@@ -100,12 +100,12 @@ func newer(value []byte) []byte {
 
 func zapKey(key string) zap.Field { return zap.String("key", key) }
 
-func newStore() *rulestore.Store { return rulestore.New(10) }
+func newStore() *rulestore.Store { return rulestore.New(rulestore.Options{Limit: 10}) }
 
 func put(t testing.TB, a *api, rule *threshold.Rule) {
 	t.Helper()
-	if _, err := a.Put(rule, rulestore.Absent); err != nil {
-		_, err = a.Put(rule, rulestore.Any)
+	if _, err := a.Put(t.Context(), rule, rulestore.Absent, rulestore.Author{}); err != nil {
+		_, err = a.Put(t.Context(), rule, rulestore.Any, rulestore.Author{})
 		assert.NoError(t, err)
 	}
 }

@@ -3,6 +3,7 @@ package access
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -32,8 +33,7 @@ func (p Proxies) addressOf(r *http.Request) netip.Addr {
 		return at
 	}
 	values := r.Header.Values("X-Forwarded-For")
-	for i := len(values) - 1; i >= 0; i-- {
-		rest := values[i]
+	for _, rest := range slices.Backward(values) {
 		for rest != "" {
 			var last string
 			if c := strings.LastIndexByte(rest, ','); c >= 0 {

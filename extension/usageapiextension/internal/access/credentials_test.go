@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/vmusage/otelcol-vmusage/internal/apikey"
 )
@@ -55,7 +56,7 @@ func FuzzKeyIn(f *testing.F) {
 		if token == "" {
 			return
 		}
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		_, ok := apikey.IDOf(token)
 		assert.True(t, ok)
 		assert.True(t, strings.HasSuffix(authorization, token) || own == token)

@@ -43,7 +43,7 @@ func (k *Keyring) Load(document []byte) error {
 	keys := make(map[string]*entry, len(list))
 	for i := range list {
 		key := &list[i]
-		p := &Principal{Kind: APIKey, ID: key.ID, Name: key.Name, UserID: key.UserID, OrgID: key.OrgID, Admin: key.Admin}
+		p := &Principal{Kind: APIKey, ID: key.ID, Name: key.Name, UserID: key.UserID, OrgID: key.OrgID, Admin: key.Admin, hash: key.Hash}
 		for _, s := range key.Scopes {
 			p.Scopes = append(p.Scopes, route.Scope(s))
 		}
@@ -93,4 +93,17 @@ func (k *Keyring) Principal(token string, now time.Time) (*Principal, error) {
 	case apikey.Active:
 	}
 	return known.principal, nil
+}
+
+// Now returns who the principal of a request that goes on is at a time: whoever it was,
+// with what the key says now, or Nobody where the key is not valid any more.
+func (k *Keyring) Now(p *Principal, now time.Time) *Principal {
+	if p.Kind != APIKey {
+		return p
+	}
+	e, found := (*k.keys.Load())[p.ID]
+	if !found || !e.Hash.Equal(p.hash) || e.StateAt(now) != apikey.Active {
+		return Nobody()
+	}
+	return e.principal
 }

@@ -52,10 +52,15 @@ func TestPrincipalOfAKey(t *testing.T) {
 	p, err := ring.Principal(token, now)
 	require.NoError(t, err)
 	id, _ := apikey.IDOf(token)
-	assert.Equal(t, &Principal{Kind: APIKey, ID: id, Name: "portal", OrgID: "o", Scopes: []route.Scope{route.ReadHealth, route.ReadUsage}}, p)
+	assert.Equal(t, &Principal{Kind: APIKey, ID: id, Name: "portal", OrgID: "o", Scopes: []route.Scope{route.ReadHealth, route.ReadUsage}, hash: apikey.HashOf(token)}, p)
 
 	_, err = ring.Principal(token, now.Add(time.Second))
 	assert.Equal(t, Expired, reasonOf(err))
+
+	assert.Same(t, p, ring.Now(p, now))
+	assert.Equal(t, Nobody(), ring.Now(p, now.Add(time.Second)), "a stream ends to see anything, too")
+	other := &Principal{Kind: Authenticator, ID: id}
+	assert.Same(t, other, ring.Now(other, now))
 
 	// The id alone says nothing, not even that the key has expired.
 	_, wrong := apikey.NewToken()
@@ -74,6 +79,16 @@ func TestPrincipalOfAKey(t *testing.T) {
 	require.NoError(t, ring.Load(document))
 	_, err = ring.Principal(token, now)
 	assert.Equal(t, Revoked, reasonOf(err))
+	assert.Equal(t, Nobody(), ring.Now(p, now))
+
+	changed, err := apikey.Add(nil, &apikey.Key{ID: id, Name: "n", Hash: apikey.HashOf(token), UserID: "u", Scopes: []string{"usage:read"}})
+	require.NoError(t, err)
+	require.NoError(t, ring.Load(changed))
+	assert.Equal(t, "u", ring.Now(p, now).UserID, "what the key says now")
+	changed, err = apikey.Add(nil, &apikey.Key{ID: id, Name: "n", Hash: apikey.HashOf(wrong), UserID: "u", Scopes: []string{"usage:read"}})
+	require.NoError(t, err)
+	require.NoError(t, ring.Load(changed))
+	assert.Equal(t, Nobody(), ring.Now(p, now), "another secret is another key")
 
 	require.Error(t, ring.Load([]byte("keys: [x]")))
 	assert.Equal(t, 1, ring.Len(), "what is wrong changes nothing")

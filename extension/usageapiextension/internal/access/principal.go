@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/route"
+	"github.com/vmusage/otelcol-vmusage/internal/apikey"
 )
 
 // A Kind says how a principal came to be known.
@@ -30,6 +31,8 @@ type Principal struct {
 	Admin         bool
 
 	Scopes []route.Scope
+
+	hash apikey.Hash // of the key, where it is one of a key
 }
 
 // An Owner is who an instance belongs to. "" is nobody.

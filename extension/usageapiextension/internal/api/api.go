@@ -32,7 +32,10 @@ type Settings struct {
 	// Viewer returns what the principal of a request sees. It is asked anew for each
 	// answer, and for each event of a stream.
 	Viewer func(context.Context) query.Viewer
-	Stream Stream
+	// Allowed reports whether a request may go on that was let in: it is asked while a
+	// stream lasts. nil allows all.
+	Allowed func(context.Context) bool
+	Stream  Stream
 	// Ended is told why a stream ended.
 	Ended func(context.Context, End)
 }
@@ -69,6 +72,12 @@ func (a *API) Routes() []route.Route {
 		get("/api/v1/openapi.json", "getDocument", route.Public, a.document),
 		get("/api/v1/docs", "getDocs", route.Public, a.docs),
 	}
+}
+
+// Respond answers with a body, compressed where the client accepts that, or with 304 where
+// it is the one that the client has.
+func (a *API) Respond(w http.ResponseWriter, r *http.Request, contentType string, body []byte) {
+	a.reuse.respond(w, r, contentType, body)
 }
 
 // Clients is how many follow changes.

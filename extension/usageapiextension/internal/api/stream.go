@@ -25,6 +25,7 @@ const (
 	EndSlow     End = "slow"     // the client did not read
 	EndFull     End = "full"     // there are too many: it never began
 	EndShutdown End = "shutdown" // of the collector
+	EndRevoked  End = "revoked"  // the client may not follow any more
 )
 
 const (
@@ -34,6 +35,9 @@ const (
 	// portion is how much is written at once.
 	portion = 64 << 10
 )
+
+// errRevoked is that the client may not follow any more.
+var errRevoked = errors.New("revoked")
 
 // ErrShutdown is why the context of a request ends when the collector does.
 var ErrShutdown = errors.New("the collector shuts down")
@@ -121,6 +125,9 @@ func (f *follower) run() End {
 // tell writes what changed since, up to a version; what changes while it writes may
 // be told, and is told again.
 func (f *follower) tell(version uint64) error {
+	if allowed := f.api.settings.Allowed; allowed != nil && !allowed(f.r.Context()) {
+		return errRevoked
+	}
 	sees := f.api.settings.Viewer(f.r.Context())
 	if f.told > 0 {
 		f.gone(sees)
@@ -193,6 +200,8 @@ func (f *follower) end(err error) End {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return EndSlow // before the context: it is canceled then, too
+	case errors.Is(err, errRevoked):
+		return EndRevoked
 	case errors.Is(context.Cause(f.r.Context()), ErrShutdown):
 		return EndShutdown
 	default:

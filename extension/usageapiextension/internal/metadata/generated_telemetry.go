@@ -29,7 +29,12 @@ type TelemetryBuilder struct {
 	mu                             sync.Mutex
 	registrations                  []metric.Registration
 	ExtensionUsageAPIInstances     metric.Int64ObservableGauge
+	ExtensionUsageAPIKeyLoadErrors metric.Int64Counter
+	ExtensionUsageAPIKeys          metric.Int64ObservableGauge
 	ExtensionUsageAPIPeriods       metric.Int64Counter
+	ExtensionUsageAPIRefusals      metric.Int64Counter
+	ExtensionUsageAPIRules         metric.Int64ObservableGauge
+	ExtensionUsageAPIRulesDamaged  metric.Int64Counter
 	ExtensionUsageAPIStoreSize     metric.Int64ObservableGauge
 	ExtensionUsageAPIStreamClients metric.Int64ObservableGauge
 	ExtensionUsageAPIStreamsEnded  metric.Int64Counter
@@ -53,6 +58,36 @@ func (builder *TelemetryBuilder) RegisterExtensionUsageAPIInstancesCallback(cb m
 		cb(ctx, &observerInt64{inst: builder.ExtensionUsageAPIInstances, obs: o})
 		return nil
 	}, builder.ExtensionUsageAPIInstances)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExtensionUsageAPIKeysCallback sets callback for observable ExtensionUsageAPIKeys metric.
+func (builder *TelemetryBuilder) RegisterExtensionUsageAPIKeysCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExtensionUsageAPIKeys, obs: o})
+		return nil
+	}, builder.ExtensionUsageAPIKeys)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExtensionUsageAPIRulesCallback sets callback for observable ExtensionUsageAPIRules metric.
+func (builder *TelemetryBuilder) RegisterExtensionUsageAPIRulesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExtensionUsageAPIRules, obs: o})
+		return nil
+	}, builder.ExtensionUsageAPIRules)
 	if err != nil {
 		return err
 	}
@@ -126,10 +161,40 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{instance}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPIKeyLoadErrors, err = builder.meter.Int64Counter(
+		"otelcol_extension_usage_api_key_load_errors",
+		metric.WithDescription("Times that the file of API keys could not be used. The keys that were last in order stayed valid. [Development]"),
+		metric.WithUnit("{error}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPIKeys, err = builder.meter.Int64ObservableGauge(
+		"otelcol_extension_usage_api_keys",
+		metric.WithDescription("API keys, valid or not. [Development]"),
+		metric.WithUnit("{key}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExtensionUsageAPIPeriods, err = builder.meter.Int64Counter(
 		"otelcol_extension_usage_api_periods",
 		metric.WithDescription("Usage periods that came, by outcome. [Development]"),
 		metric.WithUnit("{period}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPIRefusals, err = builder.meter.Int64Counter(
+		"otelcol_extension_usage_api_refusals",
+		metric.WithDescription("Requests of those who are not known, may not do it, or ask too often, by reason. [Development]"),
+		metric.WithUnit("{request}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPIRules, err = builder.meter.Int64ObservableGauge(
+		"otelcol_extension_usage_api_rules",
+		metric.WithDescription("Threshold rules that were written over the API. [Development]"),
+		metric.WithUnit("{rule}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPIRulesDamaged, err = builder.meter.Int64Counter(
+		"otelcol_extension_usage_api_rules_damaged",
+		metric.WithDescription("Values with threshold rules that could not be used at start, or not all of them. They are set aside. [Development]"),
+		metric.WithUnit("{value}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExtensionUsageAPIStoreSize, err = builder.meter.Int64ObservableGauge(

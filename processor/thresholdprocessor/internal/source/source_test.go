@@ -299,11 +299,12 @@ func TestAPI(t *testing.T) {
 
 // However fast rules change, they are taken over at a pace, and the last ones are.
 func TestAPITakesManyChangesAtOnce(t *testing.T) {
-	store := rulestore.New(1000)
+	store := rulestore.New(rulestore.Options{Limit: 1000})
+	one := threshold.Selector{UserID: threshold.Values{Exact: []string{"a"}}}
 	run(t, &source.API{Library: store, Pause: second}, func(_ context.Context, got func() []string) {
 		assert.Equal(t, []string{""}, got())
 		for i := range 300 {
-			_, err := store.Put(&threshold.Rule{ID: strconv.Itoa(i)}, rulestore.Absent)
+			_, err := store.Put(t.Context(), &threshold.Rule{ID: strconv.Itoa(i), Selector: one}, rulestore.Absent, rulestore.Author{})
 			require.NoError(t, err)
 			time.Sleep(10 * time.Millisecond)
 		}
