@@ -112,9 +112,14 @@ func (u *up) banner(b *devbroker.Broker, program string) {
 	if prometheus == "" {
 		prometheus = "127.0.0.1:9464"
 	}
+	api := u.getenv("USAGE_API_ENDPOINT")
+	if api == "" {
+		api = "127.0.0.1:8080"
+	}
 	u.say(`Kafka        %s, data in %s, no authentication
 collector    %s %s
              its log is in %s
+usage API    http://%s/api/v1/docs, as otelcol-config.yaml sets it
 Prometheus   http://%s/metrics, as otelcol-config.yaml sets it
 read along   kcat -b %s -t %s -C -o end
 stop         Ctrl-C
@@ -123,6 +128,7 @@ Waiting for the first event: it comes at the end of the first whole period.`,
 		b.Addr(), u.broker.dataDir,
 		program, strings.Join(u.collectorArgs(), " "),
 		u.log,
+		api,
 		prometheus,
 		b.Addr(), u.tail.topics[0])
 }

@@ -29,7 +29,7 @@ func TestUpShowsEventsAndStopsInOrder(t *testing.T) {
 	assert.Equal(t, exitOK, s.end())
 	assert.Equal(t, string(usageEvent("first"))+"\n"+string(usageEvent("last"))+"\n", s.out.String(), "the event of the stop is stored and shown")
 	for _, part := range []string{
-		"Kafka        127.0.0.1:", "made/kafka", "logs/collector.log", "http://127.0.0.1:9464/metrics",
+		"Kafka        127.0.0.1:", "made/kafka", "logs/collector.log", "http://127.0.0.1:9464/metrics", "http://127.0.0.1:8080/api/v1/docs",
 		"kcat -b 127.0.0.1:", "-t usage_events", "Ctrl-C",
 	} {
 		assert.Contains(t, s.err.String(), part)

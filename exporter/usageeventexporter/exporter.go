@@ -45,6 +45,8 @@ type usageEvent struct {
 	circuit    *circuit         // before the producer; nil: there is none
 	security   *security        // set by Start
 	health     *health.Reporter // set by Start
+	id         component.ID
+	observers  []publicationObserver // set by Start
 
 	stopped  atomic.Bool
 	shutdown sync.Once
@@ -57,7 +59,7 @@ func newExporter(ctx context.Context, set exporter.Settings, cfg *Config) (*usag
 		return nil, err
 	}
 	e := &usageEvent{
-		cfg: cfg, builder: builder,
+		cfg: cfg, builder: builder, id: set.ID,
 		logger: set.Logger.With(zap.Strings("brokers", cfg.Brokers), zap.String("topic", cfg.Topic)),
 	}
 	e.letters, e.refusals = newDeadLetters(cfg, set.ID), newRefusals(set.Logger, builder)
@@ -103,6 +105,7 @@ func (e *usageEvent) Start(ctx context.Context, host component.Host) error {
 	}
 	e.cfg.sayCosts(e.logger)
 	e.health = health.New(e.logger, host)
+	e.observers = observersOf(host)
 	return e.Metrics.Start(ctx, host)
 }
 
@@ -134,6 +137,9 @@ func (e *usageEvent) push(ctx context.Context, r xexporterhelper.Request) error 
 	e.measure(ctx, &attempted{req.records, req.again, time.Since(start), buried, err})
 	if ctx.Err() == nil && !errors.Is(err, errStopped) { // else it says nothing about Kafka
 		e.health.Report(publishing, err)
+	}
+	if err == nil {
+		e.tellObservers(time.Now())
 	}
 	return err
 }

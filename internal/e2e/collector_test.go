@@ -63,6 +63,7 @@ type installation struct {
 	state      string // where ledger and outbox are kept
 	prometheus string // the exporter's address
 	self       string // the address of the collector's own metrics
+	api        string // the address of the usage API
 	runs       []*collector
 }
 
@@ -72,12 +73,12 @@ func install(t *testing.T, config string, env ...string) *installation {
 	t.Helper()
 	i := &installation{
 		args:  []string{"--config", config},
-		state: filepath.Join(t.TempDir(), "state"), prometheus: freePort(t), self: freePort(t),
+		state: filepath.Join(t.TempDir(), "state"), prometheus: freePort(t), self: freePort(t), api: freePort(t),
 	}
 	_, selfPort, _ := net.SplitHostPort(i.self)
 	i.env = append(append(os.Environ(),
 		"STATE_DIRECTORY="+i.state, "PROMETHEUS_ENDPOINT="+i.prometheus,
-		"HEALTH_ENDPOINT="+freePort(t), "SELF_METRICS_PORT="+selfPort,
+		"HEALTH_ENDPOINT="+freePort(t), "SELF_METRICS_PORT="+selfPort, "USAGE_API_ENDPOINT="+i.api,
 		"VM_ID=vm-e2e", "VM_USER_ID=user-1", "VM_ORG_ID=org-1"), env...)
 	t.Cleanup(func() {
 		for n, c := range i.runs {

@@ -166,6 +166,7 @@ func TestUpPrintsTheFirstEvent(t *testing.T) {
 	t.Setenv("KAFKA_BROKER", addr)
 	t.Setenv("PROMETHEUS_ENDPOINT", freePort(t))
 	t.Setenv("HEALTH_ENDPOINT", freePort(t))
+	t.Setenv("USAGE_API_ENDPOINT", freePort(t))
 	t.Setenv("SELF_METRICS_PORT", port)
 	t.Setenv("STATE_DIRECTORY", filepath.Join(dir, "state"))
 	out, err := run(t, "", ctl, "up", "--config", config, "--broker-listen", addr, "--data-dir", filepath.Join(dir, "kafka"),
