@@ -2,7 +2,6 @@ package usageapiextension
 
 import (
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -63,7 +62,7 @@ func TestDocsStandAlone(t *testing.T) {
 	a := s.get(t, "/api/v1/docs")
 	page := string(a.body)
 	assert.Contains(t, a.Header.Get("Content-Security-Policy"), "default-src 'none'")
-	assert.NotRegexp(t, regexp.MustCompile(`(?i)<(script|link|img|iframe)|src=|@import|url\(`), page)
+	assert.NotRegexp(t, `(?i)<(script|link|img|iframe)|src=|@import|url\(`, page)
 	for _, o := range s.check.document.Operations {
 		assert.Contains(t, page, `id="`+o.ID+`"`)
 		assert.Contains(t, page, o.Path)

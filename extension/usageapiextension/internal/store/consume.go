@@ -40,14 +40,14 @@ type Counts struct {
 	Unusable         map[Reason]int // nil where there is nothing
 }
 
-func (c *Counts) unusable(r Reason, n int) {
-	if r == reasonGone || n == 0 {
+func (c *Counts) unusable(r Reason) {
+	if r == reasonGone {
 		return
 	}
 	if c.Unusable == nil {
 		c.Unusable = map[Reason]int{}
 	}
-	c.Unusable[r] += n
+	c.Unusable[r]++
 }
 
 // reader reads one batch.
@@ -112,7 +112,7 @@ func (s *Store) resource(r *reader, rm pmetric.ResourceMetrics, n *Counts) bool 
 	}
 	switch {
 	case id == "" && k.levels:
-		n.unusable(ReasonNoInstance, 1)
+		n.unusable(ReasonNoInstance)
 	case id == "":
 		// States and violations of an owner as a whole.
 	case k.levels || k.states:
@@ -155,7 +155,7 @@ func (s *Store) update(e *Entry, f func(*Data) bool) (changed, fits bool) {
 // levelsOf takes in levels and states.
 func (s *Store) levelsOf(rm pmetric.ResourceMetrics, id string, at int64, k kinds, n *Counts) bool {
 	if identitySize(rm.Resource().Attributes()) > maxIdentity {
-		n.unusable(ReasonBytes, 1)
+		n.unusable(ReasonBytes)
 		return false
 	}
 	if !k.levels && s.Get(id) == nil {
@@ -163,7 +163,7 @@ func (s *Store) levelsOf(rm pmetric.ResourceMetrics, id string, at int64, k kind
 	}
 	e, reason := s.entry(id, at)
 	if e == nil {
-		n.unusable(reason, 1)
+		n.unusable(reason)
 		return false
 	}
 	left := 0
@@ -187,7 +187,7 @@ func (s *Store) levelsOf(rm pmetric.ResourceMetrics, id string, at int64, k kind
 		return changed
 	})
 	if left > 0 || !fits {
-		n.unusable(ReasonBytes, 1)
+		n.unusable(ReasonBytes)
 	}
 	return changed
 }
@@ -237,7 +237,7 @@ func identitySize(a pcommon.Map) int {
 // periodsOf takes in usage.
 func (s *Store) periodsOf(r *reader, rm pmetric.ResourceMetrics, n *Counts) (changed bool) {
 	if identitySize(rm.Resource().Attributes()) > maxIdentity {
-		n.unusable(ReasonBytes, 1)
+		n.unusable(ReasonBytes)
 		return false
 	}
 	err := r.periods.Read(rm, func(p *usage.Period) error {
@@ -246,7 +246,7 @@ func (s *Store) periodsOf(r *reader, rm pmetric.ResourceMetrics, n *Counts) (cha
 	})
 	for _, e := range all(err) {
 		if bad, ok := errors.AsType[*usage.PeriodError](e); ok {
-			n.unusable(Reason(bad.Reason), 1)
+			n.unusable(Reason(bad.Reason))
 		}
 	}
 	return changed
@@ -254,7 +254,7 @@ func (s *Store) periodsOf(r *reader, rm pmetric.ResourceMetrics, n *Counts) (cha
 
 // all returns the errors that err joins.
 func all(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // of errors.Join
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	return nil
@@ -270,7 +270,7 @@ func (s *Store) period(p *usage.Period, attrs pcommon.Map, n *Counts) bool {
 	if e == nil {
 		var reason Reason
 		if e, reason = s.entry(p.Instance.ID, p.End); e == nil {
-			n.unusable(reason, 1)
+			n.unusable(reason)
 			if reason == reasonGone {
 				n.Repeated++
 			}
@@ -294,7 +294,7 @@ func (s *Store) period(p *usage.Period, attrs pcommon.Map, n *Counts) bool {
 	}
 	n.Stored++
 	if !fits {
-		n.unusable(ReasonBytes, 1)
+		n.unusable(ReasonBytes)
 	}
 	if p.Final {
 		s.drop(e, p.End)
