@@ -145,6 +145,7 @@ func (i *Instance) ReadResource(a pcommon.Map) {
 
 // points hands every usage point to the period with its bounds.
 func (r *Reader) points(rm pmetric.ResourceMetrics) {
+	next := Meter(0)
 	for _, sm := range rm.ScopeMetrics().All() {
 		for _, m := range sm.Metrics().All() {
 			name := m.Name()
@@ -160,14 +161,20 @@ func (r *Reader) points(rm pmetric.ResourceMetrics) {
 			default:
 				continue
 			}
+			metric := name[len(MetricPrefix):]
+			base, known := meterOfMetric(metric, next)
+			if known {
+				next = base + 1
+			}
 			for _, dp := range dps.All() {
-				r.point(name[len(MetricPrefix):], dp)
+				r.point(metric, base, known, dp)
 			}
 		}
 	}
 }
 
-func (r *Reader) point(metric string, dp pmetric.NumberDataPoint) {
+// point takes a point of a metric, of which base is the first meter, if it is known.
+func (r *Reader) point(metric string, base Meter, known bool, dp pmetric.NumberDataPoint) {
 	start, end := int64(dp.StartTimestamp()), int64(dp.Timestamp()) //nolint:gosec // compared only
 	for i := range r.periods {
 		p := &r.periods[i]
@@ -175,10 +182,12 @@ func (r *Reader) point(metric string, dp pmetric.NumberDataPoint) {
 			continue
 		}
 		p.seen++
-		if metric == MetricStatistics[len(MetricPrefix):] {
+		switch {
+		case known:
+			p.amount(metric, base, dp)
+		case metric == MetricStatistics[len(MetricPrefix):]:
 			p.statistic(dp)
-		} else {
-			p.amount(metric, dp)
+		default: // of a newer version: counted, so that a torn period is still noticed
 		}
 		return
 	}
@@ -192,11 +201,7 @@ func (r *Reader) point(metric string, dp pmetric.NumberDataPoint) {
 	}
 }
 
-func (p *readPeriod) amount(metric string, dp pmetric.NumberDataPoint) {
-	base, known := meterOfMetric(metric)
-	if !known {
-		return // of a newer version: counted, so that a torn period is still noticed
-	}
+func (p *readPeriod) amount(metric string, base Meter, dp pmetric.NumberDataPoint) {
 	if dp.ValueType() != pmetric.NumberDataPointValueTypeInt || dp.IntValue() < 0 {
 		p.spoil(ReasonValue, fmt.Sprintf("%s%s is %v, want an integer of at least 0", MetricPrefix, metric, valueOf(dp)))
 		return
@@ -290,20 +295,27 @@ func valueOf(dp pmetric.NumberDataPoint) any {
 	return dp.DoubleValue()
 }
 
-// meterOfMetric returns the first meter with that metric name.
-func meterOfMetric(metric string) (Meter, bool) {
-	for m := range NumMeters {
-		if meterInfos[m].Metric == metric {
-			return m, true
+// meterOfMetric returns the first meter with that metric name. It looks at next
+// first, and at those behind it: metrics mostly come in the order of meters.
+func meterOfMetric(metric string, next Meter) (Meter, bool) {
+	for i := range NumMeters {
+		m := (next + i) % NumMeters
+		if meterInfos[m].Metric != metric {
+			continue
 		}
+		for m > 0 && meterInfos[m-1].Metric == metric {
+			m--
+		}
+		return m, true
 	}
 	return 0, false
 }
 
-// meterOfKey returns the meter with that key.
-func meterOfKey(key string) (Meter, bool) {
-	for m := range NumMeters {
-		if meterInfos[m].Key == key {
+// meterOfKey returns the meter with that key. It looks at next first, and at
+// those behind it.
+func meterOfKey(key string, next Meter) (Meter, bool) {
+	for i := range NumMeters {
+		if m := (next + i) % NumMeters; meterInfos[m].Key == key {
 			return m, true
 		}
 	}

@@ -91,11 +91,13 @@ func (p *readPeriod) readByMeter(key string, v pcommon.Value) string {
 	if v.Type() != pcommon.ValueTypeMap {
 		return key + " is not a map"
 	}
+	next := Meter(0)
 	for name, v := range v.Map().All() {
-		m, known := meterOfKey(name)
+		m, known := meterOfKey(name, next)
 		if !known {
 			continue
 		}
+		next = m + 1
 		switch key {
 		case attrTotals:
 			if v.Type() != pcommon.ValueTypeInt || v.Int() < 0 {
