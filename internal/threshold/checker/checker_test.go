@@ -184,7 +184,9 @@ func TestPeriods(t *testing.T) {
 		{"a filter on what has no attributes", "metric: vm.usage.cpu.time, attributes: {x: y}, type: absolute, unit: us, warning: 1, window: day", nil, nil},
 		{"share of an allotment", "resource: cpu, type: percentage, warning: 1, window: day", nil, []string{"a() 50"}},
 		{"a gap", "resource: cpu, type: percentage, warning: 1, window: day", func(p *usage.Period) { p.Quality[usage.CPUTime], p.Coverage[usage.CPUTime] = usage.Gap, 0 }, nil},
-		{"a gap of the allotment", "resource: cpu, type: percentage, warning: 1, window: day", func(p *usage.Period) { p.Quality[usage.VCPUProvisioned], p.Coverage[usage.VCPUProvisioned] = usage.Gap, 0 }, nil},
+		{"a gap of the allotment", "resource: cpu, type: percentage, warning: 1, window: day", func(p *usage.Period) {
+			p.Quality[usage.VCPUProvisioned], p.Coverage[usage.VCPUProvisioned] = usage.Gap, 0
+		}, nil},
 		{"recovered is known", "resource: cpu, type: percentage, warning: 1, window: period", func(p *usage.Period) { p.Quality[usage.CPUTime] = usage.Recovered }, []string{"a() 50"}},
 		{"of nobody", "resource: cpu, type: percentage, warning: 1, window: day, per: user", func(p *usage.Period) { p.Instance.UserID = "" }, nil},
 		{"no GPU", "resource: gpu, type: percentage, warning: 1, window: day", nil, nil},
