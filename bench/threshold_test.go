@@ -2,9 +2,8 @@ package bench
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -35,14 +34,11 @@ const (
 func BenchmarkThreshold(b *testing.B) {
 	for _, rules := range []int{100, 1000, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("threshold/rules=%d", rules), func(b *testing.B) {
-			file := filepath.Join(b.TempDir(), "rules.json")
-			if err := os.WriteFile(file, thresholdtest.Document(rules), 0o600); err != nil {
+			var document []any
+			if err := json.Unmarshal(thresholdtest.Document(rules), &document); err != nil {
 				b.Fatal(err)
 			}
-			consumeFleet(b, thresholdprocessor.NewFactory(), map[string]any{
-				"state_metric": false,
-				"sources":      map[string]any{"file": file, "file_interval": "1h"},
-			})
+			consumeFleet(b, thresholdprocessor.NewFactory(), map[string]any{"state_metric": false, "rules": document})
 		})
 	}
 	for _, rules := range []int{10, 100} {

@@ -14,6 +14,7 @@ type Matched struct {
 	metrics []matchedMetric // sorted by name
 	checks  []Check         // in the order of metrics
 	sums    int
+	windows bool
 }
 
 type matchedMetric struct {
@@ -39,6 +40,9 @@ type Attributes interface {
 // Rules returns the enabled rules whose selector matches, sorted by id. It is
 // not to be changed.
 func (m *Matched) Rules() []*Rule { return m.rules }
+
+// Windows reports whether any of the rules has a window, so that usage matters.
+func (m *Matched) Windows() bool { return m.windows }
 
 // Checks returns what the points of a metric are for. It is not to be changed.
 func (m *Matched) Checks(metric string) []Check {
@@ -95,6 +99,7 @@ func newMatched(rules []*Rule) *Matched {
 	}
 	uses := make([]use, 0, len(rules))
 	for _, r := range rules {
+		m.windows = m.windows || r.Window != WindowNone
 		slot := int32(-1)
 		if r.Measure.Sum {
 			slot = int32(m.sums) //nolint:gosec // at most MaxRules

@@ -71,6 +71,7 @@ func TestWarmKnowsWhomTheOldSetKnew(t *testing.T) {
 func TestNamesOfMetrics(t *testing.T) {
 	set := compile(t, parse(t, `[{id: a, resource: cpu, type: percentage, warning: 80}, {id: b, metric: x, type: absolute, warning: 80}]`)...)
 	m := set.Match(&Subject{InstanceID: "i"})
+	assert.False(t, m.Windows())
 	assert.Len(t, m.Checks("vm.cpu.utilization"), 1)
 	assert.Len(t, m.Checks("x"), 1)
 	for _, name := range []string{"", "y", "vm.cpu.utilizatiom", "vm.cpu.time"} {

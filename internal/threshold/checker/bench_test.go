@@ -153,3 +153,32 @@ func TestCheckAllocatesNothing(t *testing.T) {
 	require.NotZero(t, c.Check(set, tx, md).Evaluations)
 	tx.Rollback()
 }
+
+// BenchmarkCheckUsage is of the periods of 1,000 instances, the quotas of which are known.
+func BenchmarkCheckUsage(b *testing.B) {
+	set, engine, c := benchSet(b, 10_000), threshold.New(threshold.Config{}), checker.New(checker.Options{Tag: checker.TagPoint})
+	at, sequence, evaluations := benchStart, uint64(0), int64(0)
+	check := func(md pmetric.Metrics) {
+		tx := engine.Begin()
+		evaluations += c.Check(set, tx, md).Evaluations
+		tx.Tick(c.Newest())
+		tx.Commit()
+	}
+	next := func() pmetric.Metrics {
+		sequence++
+		at += 30e9
+		return thresholdtest.Periods(0, benchBatch, sequence, at)
+	}
+	check(next())
+	evaluations = 0
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		md := next()
+		b.StartTimer()
+		check(md)
+	}
+	require.Zero(b, engine.Stats().Overlapping+engine.Stats().Repeated)
+	b.ReportMetric(float64(evaluations)/float64(b.N)/benchBatch, "checks/instance")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchBatch, "ns/instance")
+}

@@ -96,7 +96,7 @@ func (c *Checker) resource(rm pmetric.ResourceMetrics) {
 			c.whole(rule, c.tx.Observe(rule, &c.subject, "", value, limit, c.at), c.at)
 		}
 	}
-	if isUsage {
+	if isUsage && c.matched.Windows() {
 		// What cannot be read is refused where it becomes an event, and said there.
 		_ = c.reader.Read(rm, c.period)
 	}
