@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/collector/confmap"
 )
 
-func load(values map[string]any) (*Config, error) {
+func configured(values map[string]any) (*Config, error) {
 	cfg := createDefaultConfig().(*Config)
 	if err := confmap.NewFromStringMap(values).Unmarshal(cfg); err != nil {
 		return nil, err
@@ -18,7 +18,7 @@ func load(values map[string]any) (*Config, error) {
 }
 
 func TestTheDefaultIsLocalAndBounded(t *testing.T) {
-	cfg, err := load(nil)
+	cfg, err := configured(nil)
 	require.NoError(t, err)
 	assert.Equal(t, "127.0.0.1:8080", cfg.ServerConfig.NetAddr.Endpoint)
 	assert.Equal(t, 10*time.Second, cfg.ServerConfig.ReadHeaderTimeout)
@@ -39,7 +39,7 @@ func TestConfig(t *testing.T) {
 		{"everywhere, in short", map[string]any{"endpoint": ":8080"}, "allow_unauthenticated: true"},
 		{"a name", map[string]any{"endpoint": "metering.example:8080"}, "auth::authenticator or api_keys::file"},
 		{"everywhere, on purpose", map[string]any{"endpoint": ":8080", "allow_unauthenticated": true}, ""},
-		{"everywhere, with an authenticator", map[string]any{"endpoint": ":8080", "auth": map[string]any{"authenticator": "oidc"}}, ""},
+		{"everywhere, with an authenticator", map[string]any{"endpoint": ":8080", "auth": map[string]any{"authenticator": "oidc"}, "principal": map[string]any{"user_attribute": "sub"}}, ""},
 		{"everywhere, with keys", map[string]any{"endpoint": ":8080", "api_keys": map[string]any{"file": "keys.yaml"}}, ""},
 		{"keys without a file", map[string]any{"api_keys": map[string]any{"file": ""}}, "api_keys::file is empty"},
 		{"no endpoint", map[string]any{"endpoint": ""}, "endpoint is empty"},
@@ -57,7 +57,7 @@ func TestConfig(t *testing.T) {
 		{"no such key", map[string]any{"end_point": "x"}, "end_point"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := load(tt.values)
+			_, err := configured(tt.values)
 			if tt.says == "" {
 				require.NoError(t, err)
 				return
