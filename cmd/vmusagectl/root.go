@@ -59,7 +59,8 @@ With it you can
   tail     read the events of any Kafka
   verify   prove that the events are complete and add up
   dlq      look at the events that could not be written, and send them again
-  rules    check threshold rules, and try them on what was recorded`,
+  rules    check threshold rules, and try them on what was recorded
+  apikey   make and revoke keys of the usage API`,
 		Example: `  # meter this machine and watch; Ctrl-C ends it
   vmusagectl up
 
@@ -86,7 +87,7 @@ With it you can
 	root.SetOut(t.out)
 	root.SetErr(t.err)
 	root.SetVersionTemplate("vmusagectl {{.Version}}\n")
-	root.AddCommand(newUp(t), newBroker(t), newTail(t), newVerify(t), newDLQ(t), newRules(t))
+	root.AddCommand(newUp(t), newBroker(t), newTail(t), newVerify(t), newDLQ(t), newRules(t), newAPIKey(t))
 	wrongUsage(root)
 	return root
 }
