@@ -11,7 +11,7 @@ import (
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/route"
 )
 
-func load(t *testing.T, yaml string) (*Config, error) {
+func loadYAML(t *testing.T, yaml string) (*Config, error) {
 	t.Helper()
 	r, err := confmap.NewRetrievedFromYAML([]byte(yaml))
 	require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestAccessIsValidated(t *testing.T) {
 		"thresholds: {selector_label: [a]}":                       "selector_label",
 		"endpoint: 0.0.0.0:8080":                                  "set auth::authenticator or api_keys::file",
 	} {
-		_, err := load(t, yaml)
+		_, err := loadYAML(t, yaml)
 		require.ErrorContains(t, err, want, "%s", yaml)
 	}
 	for _, yaml := range []string{
@@ -55,13 +55,13 @@ func TestAccessIsValidated(t *testing.T) {
 		"auth: {authenticator: bearertokenauth}\nprincipal: {admin: {everybody: true}}",
 		"rate_limits: {per_principal: {burst: -1, every: 0s}}", "trusted_proxies: [10.0.0.0/8, '::1', 192.0.2.1]",
 	} {
-		_, err := load(t, yaml)
+		_, err := loadYAML(t, yaml)
 		assert.NoError(t, err, "%s", yaml)
 	}
 }
 
 func TestPrincipalOfTheConfiguration(t *testing.T) {
-	cfg, err := load(t, `
+	cfg, err := loadYAML(t, `
 auth: {authenticator: oidc}
 principal:
   user_attribute: claims.uid
