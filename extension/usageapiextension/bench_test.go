@@ -1,6 +1,7 @@
 package usageapiextension
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -9,23 +10,38 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
 	"golang.org/x/sys/unix"
 )
 
-// floor is a bare net/http server that writes the same bytes.
+// writes is a bare handler that writes the same bytes to everybody.
+func writes(body []byte) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = w.Write(body)
+	})
+}
+
+// floor is a bare net/http server with that handler.
 func floor(b *testing.B, body []byte) string {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(b, err)
-	s := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		_, _ = w.Write(body)
-	})}
+	s := &http.Server{ReadHeaderTimeout: time.Minute, Handler: writes(body)}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = s.Serve(l) }()
 	b.Cleanup(func() { s.Close(); <-done })
 	return "http://" + l.Addr().String()
+}
+
+// framework is the collector's HTTP server with that handler.
+func framework(b *testing.B, cfg *Config, body []byte) string {
+	b.Helper()
+	s, err := startServer(b.Context(), componenttest.NewNopHost(), componenttest.NewNopTelemetrySettings(), cfg, writes(body))
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, s.shutdown(context.Background())) })
+	return "http://" + s.addr.String()
 }
 
 func fetch(b *testing.B, client *http.Client, url string) {
@@ -51,8 +67,10 @@ func drive(b *testing.B, client *http.Client, url func(i int) string) {
 	})
 }
 
-// BenchmarkCurrent asks for one of 10,000 instances after the other: through the API,
-// and the floor with the same bytes. The clients' work is in both.
+// BenchmarkCurrent asks for one of 10,000 instances after the other: through the API;
+// the floor, a bare net/http handler with the same bytes; and that handler within the
+// collector's HTTP server, which measures and traces each request. The clients' work
+// is in all.
 func BenchmarkCurrent(b *testing.B) {
 	const instances = 10_000
 	s := serve(b)
@@ -61,27 +79,29 @@ func BenchmarkCurrent(b *testing.B) {
 		return "/api/v1/usage/instances/vm-" + strconv.Itoa(100_000 + i%instances)[1:] + "/current"
 	}
 	body := s.get(b, path(0)).body
-	bare := floor(b, body)
-	b.Run("api", func(b *testing.B) { drive(b, s.client, func(i int) string { return s.url + path(i) }) })
-	b.Run("floor", func(b *testing.B) { drive(b, s.client, func(i int) string { return bare + path(i) }) })
+	urls := [...]string{s.url, floor(b, body), framework(b, s.cfg, body)}
+	for i, name := range [...]string{"api", "floor", "framework"} {
+		b.Run(name, func(b *testing.B) { drive(b, s.client, func(k int) string { return urls[i] + path(k) }) })
+	}
 	b.Run("ratio", func(b *testing.B) {
 		// By CPU time of the process, and in turns: whatever else the machine does is
-		// in neither, or in both.
+		// in none, or in all.
 		const turn = 50
-		var ours, theirs time.Duration
-		for i := 0; b.Loop(); i++ {
-			start := processTime(b)
-			for k := range turn {
-				fetch(b, s.client, bare+path(i*turn+k))
+		var used [len(urls)]time.Duration
+		n := 0
+		for b.Loop() {
+			for i, url := range urls {
+				start := processTime(b)
+				for k := range turn {
+					fetch(b, s.client, url+path(n+k))
+				}
+				used[i] += processTime(b) - start
 			}
-			middle := processTime(b)
-			for k := range turn {
-				fetch(b, s.client, s.url+path(i*turn+k))
-			}
-			theirs += middle - start
-			ours += processTime(b) - middle
+			n += turn
 		}
-		b.ReportMetric(100*float64(theirs)/float64(ours), "%_of_floor_rate")
+		b.ReportMetric(100*float64(used[1])/float64(used[0]), "%_of_floor_rate")
+		b.ReportMetric(100*float64(used[2])/float64(used[0]), "%_of_framework_rate")
+		b.ReportMetric(float64(used[0].Microseconds())/float64(n), "cpu_us")
 		b.ReportMetric(float64(len(body)), "bytes")
 	})
 }

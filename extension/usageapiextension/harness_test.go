@@ -36,7 +36,8 @@ type served struct {
 	check  *contract
 }
 
-// serve starts an extension with the default configuration, changed.
+// serve starts an extension with the default configuration, changed and without limits of
+// rates.
 func serve(tb testing.TB, change ...func(*Config)) *served {
 	tb.Helper()
 	return serveOn(tb, componenttest.NewNopHost(), extensiontest.NewNopSettings(metadata.Type), change...)
@@ -47,6 +48,7 @@ func serveOn(tb testing.TB, host component.Host, set extension.Settings, change 
 	tb.Helper()
 	cfg := createDefaultConfig().(*Config)
 	cfg.ServerConfig.NetAddr.Endpoint = "127.0.0.1:0"
+	cfg.RateLimits.PerPrincipal.Burst, cfg.RateLimits.PerAddress.Burst = -1, -1 // tests ask faster
 	for _, f := range change {
 		f(cfg)
 	}
