@@ -16,9 +16,7 @@ type Record struct {
 	Err       error  // nil where it was done
 }
 
-type attemptKey struct{}
-
-// attempt is what is being recorded. It belongs to the goroutine of the request.
+// attempt is a request, and what is being recorded of it. It belongs to the goroutine of the request.
 type attempt struct{ Record }
 
 // About says what a request changes, for the record of it.

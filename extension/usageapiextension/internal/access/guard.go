@@ -38,6 +38,8 @@ type Limits struct {
 type Guard struct {
 	Settings
 
+	nobody, everybody *Principal
+
 	principals *buckets[who]
 	addresses  *buckets[netip.Addr]
 	failures   *buckets[netip.Addr]
@@ -55,7 +57,8 @@ const remembered = 16_384
 // NewGuard returns a guard.
 func NewGuard(s Settings) *Guard {
 	return &Guard{
-		Settings:   s,
+		Settings: s,
+		nobody:   Nobody(), everybody: Everybody(),
 		principals: newBuckets[who](s.Limits.PerPrincipal, remembered),
 		addresses:  newBuckets[netip.Addr](s.Limits.PerAddress, remembered),
 		failures:   newBuckets[netip.Addr](s.Limits.FailedLogins, remembered),
@@ -67,8 +70,8 @@ func NewGuard(s Settings) *Guard {
 func (g *Guard) Guard(to route.Route, next route.Handler) route.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		from := g.Proxies.addressOf(r)
-		a := &attempt{Record: Record{Principal: Nobody(), From: from, Operation: to.Operation, Method: r.Method, Path: r.URL.Path}}
-		ctx, err := g.admit(to, r, from, a)
+		a := &attempt{Record{Principal: g.nobody, From: from, Operation: to.Operation, Method: r.Method, Path: r.URL.Path}}
+		ctx, err := g.admit(to, r, a)
 		if err == nil {
 			err = next(w, r.WithContext(context.WithValue(ctx, attemptKey{}, a)))
 		}
@@ -80,16 +83,16 @@ func (g *Guard) Guard(to route.Route, next route.Handler) route.Handler {
 	}
 }
 
-// admit returns the context of a request that may go on.
-func (g *Guard) admit(to route.Route, r *http.Request, from netip.Addr, a *attempt) (context.Context, error) {
-	now := time.Now()
-	if wait, ok := g.addresses.take(neighborhood(from), now); !ok {
+// admit returns the context of a request that may go on, and notes whose it is.
+func (g *Guard) admit(to route.Route, r *http.Request, a *attempt) (context.Context, error) {
+	now, from := time.Now(), neighborhood(a.From)
+	if wait, ok := g.addresses.take(from, now); !ok {
 		return nil, g.slow(r, Address, "too many requests from your address", wait)
 	}
 	if to.Scope == route.Public {
-		return With(r.Context(), Nobody()), g.anybody(r)
+		return r.Context(), g.anybody(r)
 	}
-	p, ctx, err := g.identify(r, neighborhood(from), now)
+	p, ctx, err := g.identify(r, from, now)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +107,7 @@ func (g *Guard) admit(to route.Route, r *http.Request, from netip.Addr, a *attem
 		return nil, problem.New(http.StatusForbidden, "that needs the scope %s, which you do not have", to.Scope).
 			With("WWW-Authenticate", fmt.Sprintf(`Bearer realm="usage_api", error="insufficient_scope", scope=%q`, to.Scope))
 	}
-	return With(ctx, p), nil
+	return ctx, nil
 }
 
 func (g *Guard) anybody(r *http.Request) error {
@@ -125,7 +128,7 @@ func (g *Guard) anybody(r *http.Request) error {
 // may be costly: after too many failures it is not asked.
 func (g *Guard) identify(r *http.Request, from netip.Addr, now time.Time) (*Principal, context.Context, error) {
 	if g.Authenticators.none() {
-		return Everybody(), r.Context(), g.anybody(r)
+		return g.everybody, r.Context(), g.anybody(r)
 	}
 	p, err := g.Authenticators.key(r, now)
 	ctx := r.Context()

@@ -78,17 +78,17 @@ func (p *Principal) MayRead(o Ownership, on Owner) bool {
 	return p.Admin || o.Owns(p, on)
 }
 
-type principalKey struct{}
+type attemptKey struct{}
 
 // With returns a context of requests of p.
 func With(ctx context.Context, p *Principal) context.Context {
-	return context.WithValue(ctx, principalKey{}, p)
+	return context.WithValue(ctx, attemptKey{}, &attempt{Record{Principal: p}})
 }
 
 // From returns whose request it is, Nobody where that was not found out.
 func From(ctx context.Context) *Principal {
-	if p, ok := ctx.Value(principalKey{}).(*Principal); ok {
-		return p
+	if a, ok := ctx.Value(attemptKey{}).(*attempt); ok {
+		return a.Principal
 	}
 	return Nobody()
 }

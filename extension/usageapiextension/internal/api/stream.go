@@ -52,9 +52,15 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	var end End
 	select {
 	case a.streams <- struct{}{}:
-		defer func() { <-a.streams }()
+		defer func() {
+			<-a.streams // before it is told that there is room
+			if end != "" {
+				a.settings.Ended(context.WithoutCancel(r.Context()), end)
+			}
+		}()
 	default:
 		a.settings.Ended(r.Context(), EndFull)
 		return problem.New(http.StatusServiceUnavailable, "too many follow changes already: at most %d", cap(a.streams)).RetryAfter(30 * time.Second)
@@ -70,7 +76,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 	if err := f.control.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
-	a.settings.Ended(context.WithoutCancel(r.Context()), f.run())
+	end = f.run()
 	return nil
 }
 
