@@ -54,7 +54,7 @@ func TestARuleOverTheAPI(t *testing.T) {
 
 	addr := freePort(t)
 	b := broker(t, addr, t.TempDir())
-	n := node(t, addr).set("processors::threshold::rules=[]", "processors::threshold::api=usage_api", "extensions::usage_api::api_keys::file="+keys)
+	n := node(t, addr).set("processors::threshold::rules=[]", "extensions::usage_api::api_keys::file="+keys)
 	c := n.start(t)
 	events := consume(t, addr)
 	events.take(t, atLeast(1))
