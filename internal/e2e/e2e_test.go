@@ -127,6 +127,9 @@ func TestTheEndAgainstADeadBrokerTakesSeconds(t *testing.T) {
 
 func TestBadInputNamesKeyValueAndRemedy(t *testing.T) {
 	bin := binary(t, "otelcol-vmusage")
+	t.Setenv("STATE_DIRECTORY", t.TempDir())
+	t.Setenv("USAGE_API_ENDPOINT", freePort(t))
+	t.Setenv("HEALTH_ENDPOINT", freePort(t))
 	for _, tt := range []struct {
 		name, set string
 		want      []string
