@@ -97,7 +97,7 @@ func TestARuleOverTheAPI(t *testing.T) {
 	resolved := said.await(t, rule.ID, 2)
 	assert.Equal(t, firing.Episode, resolved.Episode)
 	assert.Equal(t, []string{"warning firing", "warning resolved"}, said.of(rule.ID), "each is said once, also across the crash")
-	assert.Contains(t, c.log.String(), "deleteThreshold")
+	c.waitLog(t, "deleteThreshold")
 	assert.NotContains(t, c.log.String(), owner[len(owner)-43:])
 
 	_, err := run(t, "", vmusagectl, "apikey", "revoke", "-f", keys, stranger)

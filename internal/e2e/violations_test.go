@@ -82,7 +82,7 @@ func TestViolationsThroughOTLP(t *testing.T) {
 	// Without the topic of violations the answer is no, to be tried again.
 	err = send(md)
 	assert.Equal(t, codes.Unavailable, status.Code(err), "%v", err)
-	assert.Contains(t, g.log.String(), `topic \"usage_thresholds\" does not exist: create it`)
+	g.waitLog(t, `topic \"usage_thresholds\" does not exist: create it`)
 	require.NoError(t, b.Cluster().CreateTopic(thresholds, 2, nil))
 	require.Eventually(t, func() bool { return send(md) == nil }, patience, 100*time.Millisecond)
 
