@@ -194,21 +194,23 @@ func (s *Store) levelsOf(rm pmetric.ResourceMetrics, id string, at int64, k kind
 
 // begin makes room for newer levels.
 func (d *Data) begin(at int64, now time.Time) {
-	if !d.arrived.IsZero() {
+	if d.regular {
 		d.interval = interval(d.interval, now.Sub(d.arrived))
 	}
+	d.regular = !d.arrived.IsZero() // the first levels of a receiver come between two ticks
 	d.arrived = now
 	d.Levels.begin(at)
 	d.expireStates(at)
 }
 
 // interval is at which interval levels come, after the one that was, and how long it took
-// now: one that is missed does not make it longer at once.
+// now: neither one that is missed nor one between two ticks, as after a restart of the
+// receiver, changes it much at once.
 func interval(was, now time.Duration) time.Duration {
-	if was <= 0 || now < was {
+	if was <= 0 {
 		return now
 	}
-	return min(now, was+was/4)
+	return min(max(now, was-was/8), was+was/4)
 }
 
 // identify takes over who the instance is and whose.

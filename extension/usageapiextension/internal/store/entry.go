@@ -31,6 +31,7 @@ type Data struct {
 	// arrived is when the last levels came, and interval how long after those before.
 	arrived  time.Time
 	interval time.Duration
+	regular  bool // levels came twice: how long the next take is the interval
 	// touched is when anything came.
 	touched time.Time
 }

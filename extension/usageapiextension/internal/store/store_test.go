@@ -369,6 +369,20 @@ func TestStalled(t *testing.T) {
 	assert.Equal(t, 0, stalled)
 }
 
+// The first levels of a receiver come between two ticks: its interval is longer.
+func TestStalledAfterStart(t *testing.T) {
+	s, clock := open(t)
+	m := storetest.Machine(1)
+	for i, after := range [...]time.Duration{0, time.Second, 10 * time.Second, 10 * time.Second, time.Second, 10 * time.Second} {
+		clock.now = clock.now.Add(after)
+		s.Consume(m.Levels(int64(10+i) * second))
+		clock.now = clock.now.Add(9 * time.Second)
+		stalled, _ := s.Stalled(time.Minute)
+		assert.Equal(t, 0, stalled, "levels %d", i)
+		clock.now = clock.now.Add(-9 * time.Second)
+	}
+}
+
 func TestConcurrently(t *testing.T) {
 	s, _ := open(t)
 	var wg sync.WaitGroup
