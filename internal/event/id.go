@@ -21,6 +21,18 @@ func ID(p *usage.Period) uuid.UUID {
 	name = append(name, '/')
 	name = appendInt(name, p.End)
 
+	return versionFive(name)
+}
+
+// NamedID returns the UUIDv5 (RFC 9562) of a name in a namespace. It does not allocate where
+// the name has at most 200 bytes.
+func NamedID(namespace uuid.UUID, name []byte) uuid.UUID {
+	var buf [216]byte
+	return versionFive(append(append(buf[:0], namespace[:]...), name...))
+}
+
+// versionFive makes the id of a namespace and a name behind it.
+func versionFive(name []byte) uuid.UUID {
 	sum := sha1.Sum(name) //nolint:gosec // see the import
 	id := uuid.UUID(sum[:16])
 	id[6] = id[6]&0x0f | 0x50 // version 5
