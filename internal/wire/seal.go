@@ -27,6 +27,10 @@ const (
 	KindEpisodes Kind = 'E' // what the engine of thresholds remembers
 	KindRules    Kind = 'R' // threshold rules that were written over an API
 	KindDocument Kind = 'D' // of rules, as it was fetched
+	KindHooks    Kind = 'H' // who wants to hear of what
+	KindMessage  Kind = 'P' // an event, and the hooks that it is for
+	KindBody     Kind = 'B' // what is sent of it
+	KindMarks    Kind = 'K' // which events are known
 )
 
 // What is wrong with a value.
