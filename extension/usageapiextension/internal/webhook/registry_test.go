@@ -320,7 +320,7 @@ func TestPayloadsAreKeptWithinBounds(t *testing.T) {
 		w := newWorld()
 		d := newDisk()
 		s := settings(w, d)
-		s.Limits.History, s.Limits.HistoryBytes = 100, 300
+		s.Limits.History, s.Limits.HistoryBytes, s.Limits.Concurrency = 100, 300, 1
 		e := open(t, s)
 		defer e.close()
 		v := e.hook("a", root)
