@@ -40,7 +40,7 @@ func ParseSecret(text string) (Secret, error) {
 		return Secret{}, errors.New("a secret begins with " + prefix)
 	}
 	key, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(encoded, "="))
-	if err != nil {
+	if err != nil || strings.ContainsAny(encoded, "\r\n") { // which decoders skip
 		return Secret{}, errors.New("what follows " + prefix + " is not base64 of the standard alphabet (RFC 4648, 4)")
 	}
 	if len(key) < MinKey || len(key) > MaxKey {
