@@ -183,7 +183,7 @@ func TestTimeouts(t *testing.T) {
 	c := newClient(t, set)
 	out := c.Send(t.Context(), post(s.URL))
 	assert.Equal(t, Unreachable, out.Class)
-	assert.EqualError(t, out.Err, "there was no answer within 50ms")
+	require.EqualError(t, out.Err, "there was no answer within 50ms")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -17,8 +17,8 @@ type attempt struct {
 	endpoint *endpoint
 	message  *message
 	hook     *Hook
-	body     []byte // nil where it is in the storage
-	suspect  bool   // the last one to the endpoint had failed
+	body     []byte          // nil where it is in the storage
+	suspect  bool            // the last one to the endpoint had failed
 	running  context.Context //nolint:containedctx // ends it
 }
 

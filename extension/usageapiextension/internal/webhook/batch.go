@@ -11,7 +11,8 @@ import (
 type Batch struct {
 	engine   *Engine
 	messages []*message
-	marks    []Mark // set without an event
+	marks    []Mark            // set without an event
+	known    map[[16]byte]Mark // of all that is in it
 	found    []*endpoint
 	buf      []byte
 }
@@ -65,6 +66,9 @@ func (b *Batch) Offer(ev *Event, m Mark, payload func(dst []byte) []byte) Outcom
 	msg.body = bytes.Clone(b.buf)
 	msg.size = int64(len(msg.body))
 	b.messages = append(b.messages, msg)
+	if m.Key != [16]byte{} {
+		b.known[m.Key] = msg.mark
+	}
 	return Accepted
 }
 
@@ -81,23 +85,9 @@ func newMessage(ev *Event, m Mark, now time.Time) *message {
 	return msg
 }
 
-// Known returns the last mark of a key, of this batch included.
+// Known returns the last mark of a key, those of this batch included.
 func (b *Batch) Known(key [16]byte) (m Mark, ok bool) {
-	for i := len(b.marks) - 1; i >= 0; i-- {
-		if b.marks[i].Key == key {
-			m, ok = b.marks[i], true
-			break
-		}
-	}
-	for i := len(b.messages) - 1; i >= 0; i-- {
-		if c := &b.messages[i].mark; c.Key == key {
-			if !ok || c.Sequence > m.Sequence {
-				return *c, true
-			}
-			return m, true
-		}
-	}
-	if ok {
+	if m, ok = b.known[key]; ok {
 		return m, true
 	}
 	return b.engine.marks.get(key)
@@ -106,6 +96,7 @@ func (b *Batch) Known(key [16]byte) (m Mark, ok bool) {
 // Set makes a mark known without an event.
 func (b *Batch) Set(m Mark) {
 	m.State = bytes.Clone(m.State)
+	b.known[m.Key] = m
 	b.marks = append(b.marks, m)
 }
 
@@ -123,6 +114,7 @@ func (b *Batch) Commit(ctx context.Context) {
 		e.changed()
 	}
 	b.marks = b.marks[:0]
+	clear(b.known)
 	if len(b.messages) == 0 {
 		return
 	}

@@ -1,8 +1,8 @@
 package webhook
 
 import (
-	"container/list"
 	"container/heap"
+	"container/list"
 	"slices"
 	"time"
 
@@ -14,11 +14,10 @@ import (
 type message struct {
 	event   // fixed
 	mark    Mark
-	number  uint64 // of all messages: its place in the storage; 0 where it is not to be written
-	written bool   // body is in the storage
-	dirty   bool   // deliveries differ from what is in the storage
+	number  uint64        // of all messages: its place in the storage; 0 where it is not to be written
+	written bool          // body is in the storage
 	closed  *list.Element // in the engine's finished; nil where a delivery waits
-	evicted bool   // nothing of it is in the storage any more, or ever will be
+	evicted bool          // nothing of it is in the storage any more, or ever will be
 
 	body []byte // nil where it is only in the storage
 	size int64  // of body
@@ -30,11 +29,11 @@ type message struct {
 
 // event is what is kept of an Event.
 type event struct {
-	id                      uuid.UUID
-	typ                     Type
-	at, accepted            int64 // unix ns
-	instance, user, org     string
-	alertUser, alertOrg     string
+	id                  uuid.UUID
+	typ                 Type
+	at, accepted        int64 // unix ns
+	instance, user, org string
+	alertUser, alertOrg string
 }
 
 // as returns what decides who may hear of it.

@@ -22,7 +22,7 @@ func shardOf(id string) int {
 	return int(h.Sum32() % hookShards)
 }
 
-func hookKey(shard int) string    { return fmt.Sprintf("hooks.%02x", shard) }
+func hookKey(shard int) string     { return fmt.Sprintf("hooks.%02x", shard) }
 func bodyKey(number uint64) string { return fmt.Sprintf("body.%d", number) }
 func toKey(number uint64) string   { return fmt.Sprintf("to.%d", number) }
 
@@ -171,7 +171,7 @@ func (m *message) encodeLocked() []byte {
 		value = wire.AppendString(value, d.endpoint.hook.ID)
 		value = binary.AppendUvarint(value, d.number)
 		value = append(value, byte(slices.Index(all[:], d.state))) //nolint:gosec // one of them
-		value = binary.AppendUvarint(value, uint64(d.attempts)) //nolint:gosec // not negative
+		value = binary.AppendUvarint(value, uint64(d.attempts))    //nolint:gosec // not negative
 		value = appendTime(value, d.due)
 		var last Attempt
 		if len(d.log) > 0 {

@@ -70,7 +70,7 @@ func Open(ctx context.Context, s Settings) (*Engine, error) {
 		finished: list.New(),
 		wake:     make(chan struct{}, 1), soon: make(chan struct{}, 1), stop: func() {},
 	}
-	e.batch.engine = e
+	e.batch.engine, e.batch.known = e, map[[16]byte]Mark{}
 	e.sending, e.abort = context.WithCancel(context.Background())
 	if s.Storage != nil {
 		if err := e.restore(ctx); err != nil {

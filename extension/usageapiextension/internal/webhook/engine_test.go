@@ -225,6 +225,6 @@ func TestVolatile(t *testing.T) {
 		synctest.Wait()
 		assert.ElementsMatch(t, []string{uuid.UUID{9}.String(), uuid.UUID{109}.String()}, w.got("a"))
 		assert.Equal(t, 18, e.w.of("dropped replaced"))
-		assert.Zero(t, e.Engine.bodyCount)
+		assert.Zero(t, e.bodyCount)
 	})
 }

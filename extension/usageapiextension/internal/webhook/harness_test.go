@@ -190,10 +190,12 @@ func (w *watcher) of(name string) int {
 	return w.counts[name]
 }
 
-func (w *watcher) Accepted(t Type, _ int)                              { w.count("accepted %s", t) }
-func (w *watcher) Repeated(t Type)                                     { w.count("repeated %s", t) }
-func (w *watcher) Attempted(t Type, c outbound.Class, _ time.Duration) { w.count("attempted %s %v", t, c) }
-func (w *watcher) Finished(_ Type, s State, why Drop)                  { w.count("%s %s", s, why) }
+func (w *watcher) Accepted(t Type, _ int) { w.count("accepted %s", t) }
+func (w *watcher) Repeated(t Type)        { w.count("repeated %s", t) }
+func (w *watcher) Attempted(t Type, c outbound.Class, _ time.Duration) {
+	w.count("attempted %s %v", t, c)
+}
+func (w *watcher) Finished(_ Type, s State, why Drop) { w.count("%s %s", s, why) }
 
 func (w *watcher) Written(err error) {
 	if err != nil {

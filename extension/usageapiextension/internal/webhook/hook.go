@@ -32,7 +32,7 @@ const (
 
 // A Hook is a registration. Nobody changes one that the engine gave.
 type Hook struct {
-	ID string // minted by the engine, never used again
+	ID        string // minted by the engine, never used again
 	Version   uint64 // rises with each change
 	Owner     Owner
 	CreatedBy string // the name of who registered it, for people

@@ -106,10 +106,19 @@ func TestManages(t *testing.T) {
 		p, o Owner
 		want bool
 	}{
-		{root, root, true}, {root, user, true}, {user, root, false}, {user, user, true}, {user, org, false},
-		{both, user, true}, {both, org, true}, {both, both, true},
-		{user, both, false}, {org, both, false}, // it hears of what they do not see
-		{Owner{}, Owner{}, false}, {user, Owner{}, false}, {user, Owner{UserID: "v"}, false},
+		{root, root, true},
+		{root, user, true},
+		{user, root, false},
+		{user, user, true},
+		{user, org, false},
+		{both, user, true},
+		{both, org, true},
+		{both, both, true},
+		{user, both, false},
+		{org, both, false}, // it hears of what they do not see
+		{Owner{}, Owner{}, false},
+		{user, Owner{}, false},
+		{user, Owner{UserID: "v"}, false},
 	} {
 		assert.Equal(t, tt.want, tt.p.Manages(tt.o), "%+v of %+v", tt.p, tt.o)
 	}
@@ -229,14 +238,15 @@ func TestTest(t *testing.T) {
 		defer e.close()
 		v := e.hook("a", root)
 		setStatus(e, v.ID, Disabled)
-		var busy error
+		busy := make(chan error, 1)
 		go func() {
 			time.Sleep(time.Millisecond)
-			_, busy = e.Test(t.Context(), v.ID)
+			_, err := e.Test(t.Context(), v.ID)
+			busy <- err
 		}()
 		got, err := e.Test(t.Context(), v.ID)
 		require.NoError(t, err)
-		require.ErrorIs(t, busy, ErrBusy)
+		require.ErrorIs(t, <-busy, ErrBusy)
 		assert.Equal(t, Delivered, got.State)
 		assert.Equal(t, "hello", got.Log[0].Excerpt)
 		assert.Equal(t, Test, got.Type)

@@ -120,7 +120,7 @@ func TestMarks(t *testing.T) {
 	again := newMarks()
 	for i := range markShards {
 		require.NoError(t, again.decode(i, ms.encode(i)))
-		assert.Equal(t, len(ms.shards[i]), len(again.shards[i]))
+		assert.Len(t, again.shards[i], len(ms.shards[i]))
 	}
 	m, ok := again.get([16]byte{1})
 	assert.True(t, ok)
