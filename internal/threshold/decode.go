@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/vmusage/otelcol-vmusage/internal/nearest"
 )
 
 // A decoder reads the rules of one document.
@@ -158,7 +160,7 @@ func (d *ruleDecoder) fields(path string, n *node, known []string, take func(key
 		case hasField(n.fields[:i], f.key):
 			d.fault(key, nil, "is there twice")
 		case known != nil && !slices.Contains(known, f.key):
-			detail, meant := unknownKey(f.key, known)
+			detail, meant := nearest.Unknown(f.key, known)
 			d.fault(key, nil, detail)
 			d.meant = append(d.meant, join(path, meant))
 		case f.value.kind != nullNode:

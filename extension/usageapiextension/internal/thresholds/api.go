@@ -3,17 +3,16 @@
 package thresholds
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/access"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/problem"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/resource"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/route"
 	"github.com/vmusage/otelcol-vmusage/internal/rulestore"
 	"github.com/vmusage/otelcol-vmusage/internal/threshold"
@@ -21,8 +20,6 @@ import (
 
 // Path is where the rules are.
 const Path = "/api/v1/thresholds"
-
-const jsonType = "application/json"
 
 // API is the endpoints.
 type API struct {
@@ -52,10 +49,7 @@ func (a *API) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if len(r.Header.Values("If-None-Match")) > 0 && matches(r.Header.Values("If-None-Match"), e.Version, true) {
-		w.Header().Set("ETag", tag(e.Version))
-		w.Header().Set("Cache-Control", "private, no-cache")
-		w.WriteHeader(http.StatusNotModified)
+	if resource.NotModified(w, r, resource.Tag(e.Version)) {
 		return nil
 	}
 	return write(w, http.StatusOK, e.Version, e.Rule)
@@ -156,7 +150,7 @@ func (a *API) change(r *http.Request) (rulestore.Entry, error) {
 	if len(expected) == 0 {
 		return e, problem.New(http.StatusPreconditionRequired, "say which version you change: send its ETag as If-Match, or * for any")
 	}
-	if !matches(expected, e.Version, false) {
+	if !resource.Matches(expected, resource.Tag(e.Version), false) {
 		return e, problem.New(http.StatusPreconditionFailed, "the rule was changed meanwhile: read it again")
 	}
 	return e, nil
@@ -179,17 +173,5 @@ func refusal(err error) error {
 
 // write answers with a rule, as a document has it.
 func write(w http.ResponseWriter, status int, version uint64, rule *threshold.Rule) error {
-	body, err := json.Marshal(rule)
-	if err != nil {
-		return err
-	}
-	h := w.Header()
-	h.Set("ETag", tag(version))
-	h.Set("Cache-Control", "private, no-cache")
-	h.Set("Content-Type", jsonType)
-	h.Set("Content-Length", strconv.Itoa(len(body)+1))
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(body, '\n')) // the client is gone: there is nobody to tell
-	return nil
+	return resource.Write(w, status, resource.Tag(version), resource.Revalidated, rule)
 }

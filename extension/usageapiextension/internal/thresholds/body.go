@@ -4,14 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/access"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/problem"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/resource"
 	"github.com/vmusage/otelcol-vmusage/internal/threshold"
 )
 
@@ -35,26 +33,14 @@ func (b *body) setID(id string) {
 	b.hasID = true
 }
 
-// read reads the body of a request. It must say that it is JSON: a page in a browser
-// cannot send that to another host without being asked first.
+// read reads the body of a request.
 func read(w http.ResponseWriter, r *http.Request) (*body, error) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, problem.New(http.StatusUnsupportedMediaType, "the body must be a rule in JSON: set Content-Type to application/json").
-			With("Accept-Post", "application/json")
-	}
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	text, err := resource.Read(w, r, resource.Expect{
+		What: "a rule", Example: `{"resource":"cpu","type":"percentage","warning":80}`,
+		Types: []string{resource.JSON}, Accept: "Accept-Post", MaxBytes: MaxBody,
+	})
 	if err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, err
-		}
-		return nil, problem.New(http.StatusBadRequest, "the body cannot be read").Because(err)
-	}
-	text = []byte(strings.Trim(string(text), " \t\r\n"))
-	if !utf8.Valid(text) || !json.Valid(text) {
-		return nil, problem.New(http.StatusBadRequest, "the body is no JSON%s", syntaxAt(text))
-	}
-	if text[0] != '{' {
-		return nil, problem.New(http.StatusBadRequest, `the body must be one rule, such as {"resource":"cpu","type":"percentage","warning":80}`)
+		return nil, err
 	}
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(text, &keys); err != nil { // it is a valid object
@@ -62,15 +48,6 @@ func read(w http.ResponseWriter, r *http.Request) (*body, error) {
 	}
 	_, hasID := keys["id"]
 	return &body{text, hasID}, nil
-}
-
-// syntaxAt says where JSON stops to be some.
-func syntaxAt(text []byte) string {
-	err, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(text, new(any)))
-	if !ok {
-		return ""
-	}
-	return fmt.Sprintf(": %s, in byte %d", err.Error(), err.Offset)
 }
 
 // rule returns the rule that a body is, if who asks may write it.
@@ -125,24 +102,5 @@ func pointer(key string) string {
 			break
 		}
 	}
-	for i, t := range tokens {
-		tokens[i] = escape(t)
-	}
-	return strings.Join(append([]string{"#"}, tokens...), "/")
-}
-
-// escape escapes a token by RFC 6901: first as a pointer, then as a fragment, of which
-// it keeps what RFC 3986 calls unreserved.
-func escape(token string) string {
-	token = strings.NewReplacer("~", "~0", "/", "~1").Replace(token)
-	var b strings.Builder
-	for i := range len(token) {
-		c := token[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0 {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
-	}
-	return b.String()
+	return resource.Pointer(tokens...)
 }

@@ -2,24 +2,15 @@ package thresholds
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/access"
-	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/problem"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/resource"
 	"github.com/vmusage/otelcol-vmusage/internal/rulestore"
 	"github.com/vmusage/otelcol-vmusage/internal/threshold"
-)
-
-// Bounds of a page.
-const (
-	defaultLimit = 100
-	maxLimit     = 1000
-	maxPage      = 1 << 20 // bytes, after which no more rules are begun
 )
 
 // page is what a list answers.
@@ -35,7 +26,7 @@ type item struct {
 }
 
 func (a *API) list(w http.ResponseWriter, r *http.Request) error {
-	limit, after, err := paging(r)
+	limit, after, err := resource.Paging(r, threshold.MaxID)
 	if err != nil {
 		return err
 	}
@@ -51,15 +42,15 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) error {
 		if !sees(p, e.Rule) {
 			continue
 		}
-		if len(out.Thresholds) == limit || size >= maxPage {
-			out.NextCursor = new(base64.RawURLEncoding.EncodeToString([]byte(last)))
+		if len(out.Thresholds) == limit || size >= resource.MaxPage {
+			out.NextCursor = resource.Cursor(last)
 			break
 		}
 		rule, err := e.Rule.MarshalJSON()
 		if err != nil {
 			return err
 		}
-		out.Thresholds = append(out.Thresholds, item{tag(e.Version), rule})
+		out.Thresholds = append(out.Thresholds, item{resource.Tag(e.Version), rule})
 		size += len(rule)
 		last = e.Rule.ID
 	}
@@ -67,32 +58,6 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) error {
 	if err := json.NewEncoder(&body).Encode(out); err != nil {
 		return err
 	}
-	a.Respond(w, r, jsonType, body.Bytes())
+	a.Respond(w, r, resource.JSON, body.Bytes())
 	return nil
-}
-
-// paging returns how many rules are wanted, and after which id.
-func paging(r *http.Request) (limit int, after string, err error) {
-	limit = defaultLimit
-	for name, values := range r.URL.Query() {
-		if len(values) != 1 {
-			return 0, "", problem.BadParameter(name, "is there %d times", len(values))
-		}
-		switch value := values[0]; name {
-		case "limit":
-			limit, err = strconv.Atoi(value)
-			if err != nil || limit < 1 || limit > maxLimit {
-				return 0, "", problem.BadParameter(name, "must be 1 to %d", maxLimit)
-			}
-		case "cursor":
-			id, err := base64.RawURLEncoding.DecodeString(value)
-			if err != nil || len(id) > threshold.MaxID {
-				return 0, "", problem.BadParameter(name, "must be the next_cursor of an earlier answer")
-			}
-			after = string(id)
-		default:
-			return 0, "", problem.BadParameter(name, "is not known: there are limit and cursor")
-		}
-	}
-	return limit, after, nil
 }
