@@ -39,7 +39,7 @@ func TestAPIKeyCreate(t *testing.T) {
 	k := keys[0]
 	assert.Equal(t, id, k.ID)
 	assert.True(t, k.Hash.Equal(apikey.HashOf(token)))
-	assert.Equal(t, []string{"thresholds:read", "thresholds:write", "usage:read"}, k.Scopes)
+	assert.Equal(t, []string{"thresholds:read", "thresholds:write", "usage:read", "webhooks:read", "webhooks:write"}, k.Scopes)
 	assert.Equal(t, "007", k.UserID)
 	assert.Equal(t, k.Created.AddDate(0, 0, 30), k.Expires)
 	secret := token[len(token)-43:]
@@ -115,7 +115,7 @@ func TestAPIKeyListAndRevoke(t *testing.T) {
 	require.Equal(t, exitOK, status)
 	lines := strings.Split(out, "\n")
 	assert.Equal(t, strings.Fields("id name sees state expires scopes"), strings.Fields(lines[0]))
-	assert.Equal(t, strings.Fields(b+" oncall admin active never health:read thresholds:read thresholds:write usage:read"), strings.Fields(lines[1]))
+	assert.Equal(t, strings.Fields(b+" oncall admin active never health:read thresholds:read thresholds:write usage:read webhooks:read webhooks:write"), strings.Fields(lines[1]))
 	assert.Equal(t, strings.Fields(a+" portal org acme active 2999-06-30 usage:read"), strings.Fields(lines[2]))
 
 	status, _, say = call(t, "apikey", "revoke", "-f", file, "nobody")

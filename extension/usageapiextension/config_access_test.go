@@ -36,7 +36,7 @@ func TestAccessIsValidated(t *testing.T) {
 		"rate_limits: {per_address: {every: 0s}}":                 "rate_limits::per_address::every is 0s: it must be a positive duration",
 		"rate_limits: {failed_logins: {every: 25h}}":              "rate_limits::failed_logins::every is 25h0m0s: it must be a positive duration such as 100ms, at most 24h",
 		"rate_limits: {failed_logins: {burst: 1000001}}":          "rate_limits::failed_logins::burst is 1000001: it must be at most 1000000, or -1 for no limit",
-		"principal: {scopes: [all]}":                              `principal::scopes has "all": there are health:read, thresholds:read, thresholds:write, usage:read`,
+		"principal: {scopes: [all]}":                              `principal::scopes has "all": there are health:read, thresholds:read, thresholds:write, usage:read, webhooks:read, webhooks:write`,
 		"principal: {admin: {attribute: a}}":                      `principal::admin needs both, attribute and values: attribute is "a", values are []`,
 		"principal: {org_attribute: o, org_admin: {values: [a]}}": `principal::org_admin needs both, attribute and values: attribute is "", values are ["a"]`,
 		"principal: {org_admin: {attribute: a, values: [b]}}":     "principal::org_attribute is empty",

@@ -58,7 +58,7 @@ func (k *Key) For() string {
 
 // Scopes returns what a key may allow, sorted.
 func Scopes() []string {
-	return []string{"health:read", "thresholds:read", "thresholds:write", "usage:read"}
+	return []string{"health:read", "thresholds:read", "thresholds:write", "usage:read", "webhooks:read", "webhooks:write"}
 }
 
 func validScope(s string) bool { return slices.Contains(Scopes(), s) }

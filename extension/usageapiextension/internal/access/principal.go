@@ -49,7 +49,7 @@ func Everybody() *Principal {
 
 // AllScopes returns all scopes that a principal may have.
 func AllScopes() []route.Scope {
-	return []route.Scope{route.ReadHealth, route.ReadThresholds, route.WriteThresholds, route.ReadUsage}
+	return []route.Scope{route.ReadHealth, route.ReadThresholds, route.WriteThresholds, route.ReadUsage, route.ReadWebhooks, route.WriteWebhooks}
 }
 
 // May reports whether the principal has a scope.

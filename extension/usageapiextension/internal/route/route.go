@@ -22,6 +22,8 @@ const (
 	ReadHealth      Scope = "health:read"
 	ReadThresholds  Scope = "thresholds:read"
 	WriteThresholds Scope = "thresholds:write"
+	ReadWebhooks    Scope = "webhooks:read"
+	WriteWebhooks   Scope = "webhooks:write"
 )
 
 // A Handler answers, or returns the error to answer with, and then has written
