@@ -60,7 +60,8 @@ With it you can
   verify   prove that the events are complete and add up
   dlq      look at the events that could not be written, and send them again
   rules    check threshold rules, and try them on what was recorded
-  apikey   make and revoke keys of the usage API`,
+  apikey   make and revoke keys of the usage API
+  webhook  have events sent to a URL, and receive them`,
 		Example: `  # meter this machine and watch; Ctrl-C ends it
   vmusagectl up
 
@@ -87,7 +88,7 @@ With it you can
 	root.SetOut(t.out)
 	root.SetErr(t.err)
 	root.SetVersionTemplate("vmusagectl {{.Version}}\n")
-	root.AddCommand(newUp(t), newBroker(t), newTail(t), newVerify(t), newDLQ(t), newRules(t), newAPIKey(t))
+	root.AddCommand(newUp(t), newBroker(t), newTail(t), newVerify(t), newDLQ(t), newRules(t), newAPIKey(t), newWebhook(t))
 	wrongUsage(root)
 	return root
 }

@@ -1,0 +1,140 @@
+// Package apiclient asks the usage API.
+package apiclient
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+const (
+	timeout = 60 * time.Second
+	maxBody = 64 << 20
+)
+
+// Settings of a Client.
+type Settings struct {
+	Endpoint  string // a URL, without a path
+	Token     string // an API key, or whatever an authenticator takes as a bearer token; "" for none
+	CAFile    string // authorities of the server's certificate; "" for those of the system
+	UserAgent string
+}
+
+// A Client asks one API. It is safe for concurrent use.
+type Client struct {
+	settings Settings
+	http     *http.Client
+}
+
+// New returns a client. Its errors are about the settings.
+func New(s Settings) (*Client, error) {
+	u, err := url.Parse(s.Endpoint)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" {
+		return nil, fmt.Errorf("--endpoint is %q: write a URL without a path, such as http://127.0.0.1:8080", s.Endpoint)
+	}
+	s.Endpoint = strings.TrimSuffix(s.Endpoint, "/")
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if s.CAFile != "" {
+		pem, err := os.ReadFile(s.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("--ca-file: %w", err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("--ca-file: %s has no certificate in PEM", s.CAFile)
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	c := &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // the token is for nobody else
+	}}
+	return &Client{s, c}, nil
+}
+
+// Close closes the connections that are kept.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// An Error is an answer that is none of success.
+type Error struct {
+	Method, URL string
+	Status      int
+	Detail      string
+	Errors      []struct{ Pointer, Parameter, Detail string }
+	RetryAfter  string
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s: %d %s", e.Method, e.URL, e.Status, http.StatusText(e.Status))
+	if e.Detail != "" {
+		b.WriteString(": " + e.Detail)
+	}
+	for _, p := range e.Errors {
+		fmt.Fprintf(&b, "\n  %s%s: %s", p.Pointer, p.Parameter, p.Detail)
+	}
+	switch {
+	case e.Status == http.StatusUnauthorized:
+		b.WriteString("\nsay who you are: --token-file, or the environment variable VMUSAGE_TOKEN, with an API key ('vmusagectl apikey create')")
+	case e.RetryAfter != "":
+		b.WriteString("\ntry again in " + e.RetryAfter + " s")
+	}
+	return b.String()
+}
+
+// Do sends a request with in as JSON, where it is not nil, and decodes the answer into out, where
+// that is not nil. The error of an answer is an [*Error].
+func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		encoded, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(encoded)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.settings.Endpoint+path, body)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.settings.UserAgent)
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.settings.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.settings.Token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("%w; is the collector running with the usage_api extension at %s?", err, c.settings.Endpoint)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s %s: %w", method, req.URL, err)
+	case len(answer) > maxBody:
+		return fmt.Errorf("%s %s: the answer has more than %d MiB", method, req.URL, maxBody>>20)
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
+		e := &Error{RetryAfter: resp.Header.Get("Retry-After")}
+		_ = json.Unmarshal(answer, e) // what is no problem detail has none
+		e.Method, e.URL, e.Status = method, req.URL.Redacted(), resp.StatusCode
+		return e
+	case out == nil:
+		return nil
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return errors.Join(fmt.Errorf("%s %s answered what is not of the usage API", method, req.URL), err)
+	}
+	return nil
+}
