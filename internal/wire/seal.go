@@ -31,6 +31,7 @@ const (
 	KindMessage  Kind = 'P' // an event, and the hooks that it is for
 	KindBody     Kind = 'B' // what is sent of it
 	KindMarks    Kind = 'K' // which events are known
+	KindAlerts   Kind = 'L' // what is wrong with metering or delivery
 )
 
 // What is wrong with a value.
