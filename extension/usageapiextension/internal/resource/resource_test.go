@@ -36,6 +36,29 @@ func TestMatches(t *testing.T) {
 	}
 }
 
+func TestTagsOfWhatIsShownBeside(t *testing.T) {
+	one, other := resource.TagOf(1295, []byte("1")), resource.TagOf(1295, []byte("2"))
+	assert.NotEqual(t, one, other)
+	for _, tt := range []struct {
+		header string
+		want   bool
+	}{
+		{one, true},
+		{other, true},
+		{`"a", ` + one, true},
+		{resource.Tag(1295), true},
+		{resource.Tag(1294), false},
+		{resource.TagOf(1294, []byte("1")), false},
+		{resource.TagOf(1295*36, []byte("1")), false},
+		{"W/" + one, false},
+		{`"zz`, false},
+		{"", false},
+	} {
+		assert.Equal(t, tt.want, resource.MatchesVersion([]string{tt.header}, 1295), tt.header)
+	}
+	assert.False(t, resource.MatchesVersion(nil, 1295))
+}
+
 func TestRead(t *testing.T) {
 	e := resource.Expect{What: "a thing", Example: `{"a":1}`, Types: []string{resource.JSON, "application/x+json"}, Accept: "Accept-Patch", MaxBytes: 20}
 	read := func(kind, body string) (string, error) {

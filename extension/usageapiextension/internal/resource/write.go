@@ -18,6 +18,12 @@ func Write(w http.ResponseWriter, status int, tag, cache string, thing any) erro
 	if err != nil {
 		return err
 	}
+	WriteBody(w, status, tag, cache, body)
+	return nil
+}
+
+// WriteBody answers with JSON.
+func WriteBody(w http.ResponseWriter, status int, tag, cache string, body []byte) {
 	h := w.Header()
 	if tag != "" {
 		h.Set("ETag", tag)
@@ -28,7 +34,6 @@ func Write(w http.ResponseWriter, status int, tag, cache string, thing any) erro
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n')) // the client is gone: there is nobody to tell
-	return nil
 }
 
 // NotModified answers that a thing is what the client has, as If-None-Match says, or
