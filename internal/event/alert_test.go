@@ -17,7 +17,7 @@ import (
 func firingAlert() *Alert {
 	return &Alert{
 		Version: alertVersion, ID: uuid.MustParse("5d3f8e0a-6b1c-5e42-9a7d-2f4b6c8d0e1a"), Episode: uuid.MustParse("c1a2b3d4-e5f6-5a7b-8c9d-0e1f2a3b4c5d"),
-		Name: "dead_letters", State: AlertFiring, Source: "exporter/usage_event",
+		Name: "dead_letters", State: AlertFiring, Source: "usage_event/2",
 		HostID: "0c52f4b8d3a14b0e9b2f6f7a1c9d8e70", HostName: "rack4-node7",
 		Since: 1626350430001234567, At: 1626350430001234567,
 		Details: []Detail{{Key: "topic", Text: "usage_events_dlq"}, {Key: "events", Number: 12, Numeric: true}},

@@ -72,9 +72,12 @@ type Settings struct {
 // A Condition is what is said of a source: that something is wrong with it, or is not.
 type Condition struct {
 	Name Name
-	// Source is the id of a component, such as exporter/usage_event, or of a webhook.
+	// Source is the id of a component, such as usage_event/2, or of a webhook.
 	Source string
 	Active bool
+	// Lasts is for how long it is active without being said again: of what happens in an instant
+	// nobody says that it is over. 0 is until somebody does.
+	Lasts time.Duration
 	// Details are what else there is to know; none of an inactive one leaves those there were.
 	Details []event.Detail
 	// Owner is who hears of it besides admins; zero for nobody.
@@ -113,6 +116,8 @@ type episode struct {
 	told  bool // that it began
 	// clear is since when it is right again; zero while it is wrong.
 	clear time.Time
+	// until is when it is right again if nobody says anything; zero for never.
+	until time.Time
 	// forget is when it is over if nobody says anything; zero where somebody has.
 	forget time.Time
 
@@ -152,9 +157,12 @@ func (a *Alerts) Set(c Condition) {
 		delete(a.open, k)
 		return
 	}
-	ep.owner, ep.forget = c.Owner, time.Time{}
+	ep.owner, ep.forget, ep.until = c.Owner, time.Time{}, time.Time{}
 	if c.Active {
 		ep.clear = time.Time{}
+		if c.Lasts > 0 {
+			ep.until = now.Add(c.Lasts)
+		}
 	} else if ep.clear.IsZero() {
 		ep.clear = now
 	}

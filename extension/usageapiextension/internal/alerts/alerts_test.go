@@ -145,7 +145,7 @@ func (w *world) said(start time.Time) (list []string) {
 }
 
 func condition(active bool) Condition {
-	return Condition{Name: BreakerOpen, Source: "exporter/usage_event", Active: active}
+	return Condition{Name: BreakerOpen, Source: "usage_event/2", Active: active}
 }
 
 func TestEpisodes(t *testing.T) {
@@ -190,7 +190,7 @@ func TestEpisodes(t *testing.T) {
 				synctest.Wait()
 				var want []string
 				for _, s := range tt.want {
-					want = append(want, "breaker_open exporter/usage_event "+s)
+					want = append(want, "breaker_open usage_event/2 "+s)
 				}
 				episodes := map[uuid.UUID]int{}
 				for _, a := range w.told {
@@ -204,6 +204,45 @@ func TestEpisodes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What happens in an instant lasts for a while after it happened last.
+func TestWhatLasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, began := newWorld(t), time.Now()
+		a, stop := w.start()
+		defer stop()
+		c := Condition{Name: DeliveriesDropped, Source: "hook-1", Active: true, Lasts: time.Minute}
+		a.Set(c)
+		time.Sleep(59 * time.Second)
+		a.Set(c)
+		time.Sleep(time.Minute + 30*time.Second - time.Nanosecond)
+		synctest.Wait()
+		assert.Equal(t, []string{"deliveries_dropped hook-1 firing 0"}, w.said(began))
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		assert.Equal(t, []string{"deliveries_dropped hook-1 resolved 119 cleared"}, w.said(began))
+
+		a.Set(c)
+		time.Sleep(time.Minute + time.Second)
+		a.Set(c) // within Clear
+		time.Sleep(time.Second)
+		c.Lasts = 0
+		a.Set(c)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		assert.Equal(t, []string{"deliveries_dropped hook-1 firing 149"}, w.said(began), "now it lasts until it is said to be over")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		a, stop := w.start(func(s *Settings) { s.For = time.Hour })
+		defer stop()
+		a.Set(Condition{Name: DeliveriesDropped, Source: "hook-1", Active: true, Lasts: time.Minute})
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		assert.Empty(t, w.told, "it did not last for long enough")
+		assert.Empty(t, a.open)
+	})
 }
 
 func TestSourcesAreApart(t *testing.T) {
@@ -341,7 +380,7 @@ func TestForgotten(t *testing.T) {
 		assert.Empty(t, w.said(began))
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		assert.Equal(t, []string{"breaker_open exporter/usage_event resolved 300 forgotten"}, w.said(began))
+		assert.Equal(t, []string{"breaker_open usage_event/2 resolved 300 forgotten"}, w.said(began))
 		require.Len(t, a.Open(), 1, "of the other one somebody has said that it is still wrong")
 	})
 }
@@ -354,7 +393,7 @@ func TestKeepFails(t *testing.T) {
 		a, stop := w.start()
 		a.Set(condition(true))
 		synctest.Wait()
-		assert.Equal(t, []string{"breaker_open exporter/usage_event firing 0"}, w.said(began))
+		assert.Equal(t, []string{"breaker_open usage_event/2 firing 0"}, w.said(began))
 		tried := w.keeps
 		time.Sleep(keepAgain - 1)
 		synctest.Wait()
@@ -371,7 +410,7 @@ func TestKeepFails(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		stop()
-		assert.Equal(t, []string{"breaker_open exporter/usage_event resolved 10 cleared"}, w.said(began))
+		assert.Equal(t, []string{"breaker_open usage_event/2 resolved 10 cleared"}, w.said(began))
 		tried = w.keeps
 		_, stop = w.start(func(s *Settings) { s.Keep = nil })
 		time.Sleep(time.Hour)
@@ -384,7 +423,7 @@ func TestBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		a, stop := w.start()
-		c := Condition{Name: DeadLetters, Source: "exporter/usage_event", Active: true, Details: []event.Detail{{Key: "events", Number: 12, Numeric: true}}}
+		c := Condition{Name: DeadLetters, Source: "usage_event/2", Active: true, Details: []event.Detail{{Key: "events", Number: 12, Numeric: true}}}
 		a.Set(c)
 		time.Sleep(time.Second)
 		c.Active = false
@@ -409,7 +448,7 @@ func TestBody(t *testing.T) {
 			assert.NoError(t, schema(t).Validate(doc.(map[string]any)["data"]))
 		}
 		namespace := uuid.NewSHA1(uuid.NameSpaceURL, []byte("urn:vmusage:event:pipeline_alert"))
-		episode := uuid.NewSHA1(namespace, []byte("0c52f4b8d3a14b0e9b2f6f7a1c9d8e70\nrack4-node7\nexporter/usage_event\ndead_letters\n946684800000000000"))
+		episode := uuid.NewSHA1(namespace, []byte("0c52f4b8d3a14b0e9b2f6f7a1c9d8e70\nrack4-node7\nusage_event/2\ndead_letters\n946684800000000000"))
 		assert.Equal(t, episode, w.told[0].Episode)
 		assert.Equal(t, uuid.NewSHA1(episode, []byte("firing")), w.told[0].Alert.ID)
 	})

@@ -14,8 +14,12 @@
 //
 // To wire it: make [Alerts] over the engine of webhooks, give [Alerts.Restore] what Keep kept,
 // and run [Alerts.Run] between the start of the engine and its shutdown. Then hand over what is
-// known by [Alerts.Set], which waits for nobody and calls nobody: signals of components under
-// their component ids, and the engine's StatusChanged as [EndpointDisabled] under the id of the
-// hook, with its owner. After a restart say of everything that is still wrong that it is, within
-// Settle: hooks that are disabled already, too. An alert of which nobody says anything is over.
+// known by [Alerts.Set], which waits for nobody and calls nobody:
+//   - each change of a signal of a component, under the component's id:
+//     signals.OnChange(func(s signals.Signal) { a.Set(...) }), which begins with those that are active;
+//   - the engine's StatusChanged as [EndpointDisabled], under the id of the hook, with its owner;
+//   - deliveries that were dropped as [DeliveriesDropped], likewise, with a time that it lasts.
+//
+// After a restart say of everything that is still wrong that it is, within Settle: hooks that are
+// disabled already, too. An alert of which nobody says anything is over.
 package alerts

@@ -74,7 +74,13 @@ func (a *Alerts) dueLocked(now time.Time) (said []saying) {
 		if !ep.begun && now.Sub(ep.from) >= a.settings.For {
 			ep.begun, a.dirty = true, true
 		}
+		if !ep.until.IsZero() && !now.Before(ep.until) {
+			ep.clear, ep.until = ep.until, time.Time{}
+		}
 		switch {
+		case !ep.begun && !ep.clear.IsZero():
+			delete(a.open, ep.key)
+			continue
 		case !ep.begun:
 			continue
 		case !ep.clear.IsZero() && now.Sub(ep.clear) >= a.settings.Clear:
@@ -129,6 +135,9 @@ func (a *Alerts) next() (at time.Time, ok bool) {
 		}
 	}
 	for _, ep := range a.open {
+		if !ep.until.IsZero() {
+			earlier(ep.until)
+		}
 		switch {
 		case !ep.begun:
 			earlier(ep.from.Add(a.settings.For))
