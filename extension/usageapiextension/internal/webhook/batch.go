@@ -114,7 +114,7 @@ func (b *Batch) Commit(ctx context.Context) {
 		e.changed()
 	}
 	b.marks = b.marks[:0]
-	clear(b.known)
+	defer clear(b.known)
 	if len(b.messages) == 0 {
 		return
 	}
@@ -128,7 +128,8 @@ func (b *Batch) Commit(ctx context.Context) {
 		err = e.write(ctx, b.messages)
 	}
 	for _, m := range b.messages {
-		if m.mark.Key != [16]byte{} {
+		// One that was set alone may have come after it.
+		if m.mark.Key != [16]byte{} && m.mark.Sequence == b.known[m.mark.Key].Sequence {
 			e.marks.set(m.mark, m.number, now)
 		}
 	}
