@@ -19,6 +19,7 @@ import (
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/access"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/api"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/openapi"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/signals"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/store"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/vitals"
 	"github.com/vmusage/otelcol-vmusage/internal/health"
@@ -31,6 +32,7 @@ type usageAPI struct {
 	cfg       *Config
 	telemetry *telemetry
 	store     *store.Store
+	signals   *signals.Set
 	vitals    *vitals.Vitals
 	api       *api.API
 	rules     *rulestore.Store
@@ -65,8 +67,9 @@ func newExtension(set extension.Settings, cfg *Config) (*usageAPI, error) {
 			MaxInstances: cfg.Store.MaxInstances, MaxBytes: cfg.Store.MaxBytes, Retain: cfg.Store.Retain, Now: time.Now,
 		}),
 	}
+	e.signals = signals.New(time.Now)
 	e.vitals = vitals.New(vitals.Settings{
-		Data: e.store, StalledAfter: cfg.Health.StalledAfter, Version: set.BuildInfo.Version, Self: set.ID, Now: time.Now,
+		Data: e.store, Signals: e.signals.Current, StalledAfter: cfg.Health.StalledAfter, Version: set.BuildInfo.Version, Self: set.ID, Now: time.Now,
 	})
 	e.api = api.New(api.Settings{
 		Store: e.store, Vitals: e.vitals, Document: document, Viewer: e.mayRead, Allowed: e.mayFollow,
@@ -110,6 +113,7 @@ func (e *usageAPI) Start(ctx context.Context, host component.Host) error {
 		return err
 	}
 	e.running.Go(func() { e.prune(running) })
+	e.running.Go(func() { e.keepLooking(running) })
 	return nil
 }
 

@@ -3,7 +3,6 @@
 package vitals
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +11,8 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/pipeline"
+
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/signals"
 )
 
 // A Status is how something is.
@@ -68,6 +69,7 @@ type Data interface {
 // Vitals watch the components. They are safe for concurrent use.
 type Vitals struct {
 	data         Data
+	signals      func() []signals.Signal
 	stalledAfter time.Duration
 	version      string
 	self         component.ID
@@ -88,7 +90,9 @@ type watched struct {
 
 // Settings of Vitals.
 type Settings struct {
-	Data         Data
+	Data Data
+	// Signals returns what components say is wrong now; nil where they say nothing.
+	Signals      func() []signals.Signal
 	StalledAfter time.Duration // at most, see [Data]
 	Version      string
 	Self         component.ID // of the extension
@@ -98,7 +102,7 @@ type Settings struct {
 // New returns Vitals that know of nothing yet.
 func New(s Settings) *Vitals {
 	return &Vitals{
-		data: s.Data, stalledAfter: s.StalledAfter, version: s.Version, self: s.Self, now: s.Now,
+		data: s.Data, signals: s.Signals, stalledAfter: s.StalledAfter, version: s.Version, self: s.Self, now: s.Now,
 		started: s.Now(), components: map[string]watched{},
 	}
 }
@@ -146,6 +150,7 @@ func (v *Vitals) Report() Report {
 			API:        v.partLocked(func(w watched) bool { return w.kind == component.KindExtension && w.id == v.self }, v.served),
 		},
 	}
+	v.signalsLocked(r.Components)
 	for _, c := range r.Components {
 		r.Status = worse(r.Status, c.Status)
 	}
@@ -157,13 +162,10 @@ func (v *Vitals) collectionLocked() Component {
 	c := v.partLocked(func(w watched) bool {
 		return w.kind == component.KindReceiver || w.kind == component.KindProcessor
 	}, v.data.LastData())
-	switch stalled, of := v.data.Stalled(v.stalledAfter); {
-	case c.LastSuccess == nil:
+	if c.LastSuccess == nil {
 		c.fails(Degraded, "no metrics came yet")
-	case of == 0:
-		c.fails(Degraded, "nothing is known of any instance any more")
-	case stalled > 0:
-		c.fails(Degraded, fmt.Sprintf("%d of %d instances send no metrics any more", stalled, of))
+	} else if silent := v.silent(); silent != "" {
+		c.fails(Degraded, silent)
 	}
 	return c
 }
