@@ -31,6 +31,7 @@ type circuit struct {
 	open    time.Duration
 	logger  *zap.Logger
 	builder *metadata.TelemetryBuilder
+	opened  func(open bool, why string) // is told when it opens and when it closes again
 
 	// mu is taken with the breaker's own lock held; never the other way round.
 	mu     sync.Mutex
@@ -38,11 +39,11 @@ type circuit struct {
 	last   error     // of the last failure
 }
 
-func newCircuit(c *CircuitBreakerConfig, logger *zap.Logger, b *metadata.TelemetryBuilder) *circuit {
+func newCircuit(c *CircuitBreakerConfig, logger *zap.Logger, b *metadata.TelemetryBuilder, opened func(open bool, why string)) *circuit {
 	if !c.Enabled {
 		return nil
 	}
-	ci := &circuit{open: c.OpenInterval, logger: logger, builder: b}
+	ci := &circuit{open: c.OpenInterval, logger: logger, builder: b, opened: opened}
 	ci.breaker = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests: c.HalfOpenRequests,
 		Timeout:     c.OpenInterval,
@@ -114,8 +115,10 @@ func (c *circuit) changed(_ string, from, to gobreaker.State) {
 	switch {
 	case from == gobreaker.StateClosed:
 		log = c.logger.Warn
+		c.opened(true, fmt.Sprint(c.last))
 	case to == gobreaker.StateClosed:
 		log = c.logger.Info
+		c.opened(false, "")
 	}
 	log("the circuit breaker to Kafka is "+stateNames[to], zap.String("was", stateNames[from]), zap.Duration("open_interval", c.open))
 }

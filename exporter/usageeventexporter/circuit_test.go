@@ -51,7 +51,13 @@ func TestTheCircuit(t *testing.T) {
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.DebugLevel)
-		c := newCircuit(&CircuitBreakerConfig{true, 3, 10 * time.Second, 2}, zap.New(core), builder)
+		var signals []bool
+		c := newCircuit(&CircuitBreakerConfig{true, 3, 10 * time.Second, 2}, zap.New(core), builder, func(open bool, why string) {
+			signals = append(signals, open)
+			if open {
+				assert.Contains(t, why, sarama.ErrOutOfBrokers.Error())
+			}
+		})
 		down := sarama.ErrOutOfBrokers
 		attempt, attempts := answering(
 			down, down, nil, // not in a row
@@ -96,6 +102,7 @@ func TestTheCircuit(t *testing.T) {
 			news = append(news, e.Level.String()+" "+e.Message[len("the circuit breaker to Kafka is "):])
 		}
 		assert.Equal(t, []string{"warn open", "debug half_open", "debug open", "debug half_open", "info closed"}, news)
+		assert.Equal(t, []bool{true, false}, signals, "while Kafka stays away it is open all along")
 	})
 	metadatatest.AssertEqualExporterUsageEventBreakerState(t, tel, count(0), ignore...)
 	metadatatest.AssertEqualExporterUsageEventBreakerTransitions(t, tel, transitions(map[string]int64{"open": 2, "half_open": 2, "closed": 1}), ignore...)
@@ -106,7 +113,7 @@ func TestTheCircuitLetsOneTry(t *testing.T) {
 	builder, err := metadata.NewTelemetryBuilder(telemetry(t).NewTelemetrySettings())
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
-		c := newCircuit(&CircuitBreakerConfig{true, 1, time.Second, 1}, zap.NewNop(), builder)
+		c := newCircuit(&CircuitBreakerConfig{true, 1, time.Second, 1}, zap.NewNop(), builder, func(bool, string) {})
 		fails, _ := answering(sarama.ErrOutOfBrokers)
 		require.Error(t, c.send(t.Context(), numbered(0, 1), fails))
 		time.Sleep(2 * time.Second)

@@ -47,6 +47,7 @@ type usageEvent struct {
 	health     *health.Reporter // set by Start
 	id         component.ID
 	observers  []publicationObserver // set by Start
+	watchers   []signalObserver      // set by Start
 
 	stopped  atomic.Bool
 	shutdown sync.Once
@@ -72,7 +73,7 @@ func newExporter(ctx context.Context, set exporter.Settings, cfg *Config) (*usag
 	e.convert.violations = e.violations
 	e.producer = newProducer(cfg.Timeout, cfg.Producer.MaxMessageBytes, e.connect)
 
-	e.circuit = newCircuit(&cfg.CircuitBreaker, e.logger, builder)
+	e.circuit = newCircuit(&cfg.CircuitBreaker, e.logger, builder, func(open bool, why string) { e.signal(signalBreaker, open, why) })
 
 	inner := set
 	inner.Logger = set.Logger.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
@@ -105,7 +106,7 @@ func (e *usageEvent) Start(ctx context.Context, host component.Host) error {
 	}
 	e.cfg.sayCosts(e.logger)
 	e.health = health.New(e.logger, host)
-	e.observers = observersOf(host)
+	e.observers, e.watchers = observersOf[publicationObserver](host), observersOf[signalObserver](host)
 	return e.Metrics.Start(ctx, host)
 }
 

@@ -14,15 +14,34 @@ type publicationObserver interface {
 	Published(exporter component.ID, at time.Time)
 }
 
-// observersOf returns the extensions that want to know.
-func observersOf(host component.Host) []publicationObserver {
-	var all []publicationObserver
+// A signalObserver is an extension that wants to know what is wrong with the pipeline.
+type signalObserver interface {
+	// PipelineSignal tells that something is wrong with a component, or is not any more. It
+	// returns at once, from any goroutine and under any lock, and may be repeated.
+	PipelineSignal(source component.ID, signal string, active bool, detail string)
+}
+
+// The signals of the exporter.
+const (
+	signalBreaker = "breaker_open"
+	signalLetters = "dead_letters" // each time that letters were acknowledged; nobody says that no more are
+)
+
+// observersOf returns the extensions that want to know a thing.
+func observersOf[O any](host component.Host) []O {
+	var all []O
 	for _, e := range host.GetExtensions() {
-		if o, ok := e.(publicationObserver); ok {
+		if o, ok := e.(O); ok {
 			all = append(all, o)
 		}
 	}
 	return all
+}
+
+func (e *usageEvent) signal(name string, active bool, detail string) {
+	for _, o := range e.watchers {
+		o.PipelineSignal(e.id, name, active, detail)
+	}
 }
 
 func (e *usageEvent) tellObservers(at time.Time) {

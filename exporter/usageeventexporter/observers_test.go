@@ -2,6 +2,9 @@ package usageeventexporter
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/exportertest"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
@@ -27,12 +31,68 @@ type told struct {
 	component.ShutdownFunc
 	mu   sync.Mutex
 	from []component.ID
+	said []string // by signals
 }
 
 func (t *told) Published(exporter component.ID, _ time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.from = append(t.from, exporter)
+}
+
+func (t *told) PipelineSignal(source component.ID, signal string, active bool, detail string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	reason, _, _ := strings.Cut(detail, ":")
+	t.said = append(t.said, fmt.Sprint(source, " ", signal, " ", active, " ", reason))
+}
+
+func startWatched(t *testing.T, cfg *Config, o *told) (component.ID, exporter.Metrics) {
+	t.Helper()
+	set := exportertest.NewNopSettings(metadata.Type)
+	e, err := NewFactory().CreateMetrics(t.Context(), set, cfg)
+	require.NoError(t, err)
+	require.NoError(t, e.Start(t.Context(), extensions{componenttest.NewNopHost(), map[component.ID]component.Component{component.MustNewID("usage_api"): o}}))
+	t.Cleanup(func() { require.NoError(t, e.Shutdown(context.Background())) })
+	return set.ID, e
+}
+
+// Letters are told when they are acknowledged, each time; without any nothing is.
+func TestExtensionsAreToldOfDeadLetters(t *testing.T) {
+	cluster := kafkaWithDLQ(t, "", "")
+	poisonous(cluster)
+	o := &told{}
+	id, e := startWatched(t, quick(cluster.ListenAddrs(), noRetry), o)
+	require.NoError(t, e.ConsumeMetrics(t.Context(), usageOf(withPoison(5)...)))
+	assert.Empty(t, o.said)
+	require.NoError(t, e.ConsumeMetrics(t.Context(), usageOf(withPoison(50, 7, 31)...)))
+	require.NoError(t, e.ConsumeMetrics(t.Context(), usageOf(withPoison(50, 1)...)))
+	want := id.String() + " dead_letters true invalid_record"
+	assert.Equal(t, []string{want, want}, o.said)
+}
+
+// The breaker tells when it opens and when it is closed again.
+func TestExtensionsAreToldOfTheBreaker(t *testing.T) {
+	cluster := kafka(t, 1)
+	var down atomic.Bool
+	down.Store(true)
+	cluster.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		return nil, errors.New("gone"), down.Load()
+	})
+	o := &told{}
+	id, e := startWatched(t, quick(cluster.ListenAddrs(), func(c *Config) {
+		noRetry(c)
+		breaks(1, time.Nanosecond)(c)
+	}), o)
+	for range 2 {
+		require.Error(t, e.ConsumeMetrics(t.Context(), usageOf(withPoison(1)...)))
+	}
+	down.Store(false)
+	require.NoError(t, e.ConsumeMetrics(t.Context(), usageOf(withPoison(1)...)))
+	require.Len(t, o.said, 2)
+	assert.Contains(t, o.said[0], id.String()+" breaker_open true")
+	assert.Equal(t, id.String()+" breaker_open false ", o.said[1])
 }
 
 // Only what was acknowledged is told.
@@ -58,12 +118,8 @@ func TestExtensionsAreToldWhatGotThrough(t *testing.T) {
 		}
 		return res, nil, true
 	})
-	set := exportertest.NewNopSettings(metadata.Type)
-	e, err := NewFactory().CreateMetrics(t.Context(), set, quick(cluster.ListenAddrs(), func(c *Config) { c.RetryOnFailure.Enabled = false }))
-	require.NoError(t, err)
 	o := &told{}
-	require.NoError(t, e.Start(t.Context(), extensions{componenttest.NewNopHost(), map[component.ID]component.Component{component.MustNewID("usage_api"): o}}))
-	t.Cleanup(func() { require.NoError(t, e.Shutdown(context.Background())) })
+	id, e := startWatched(t, quick(cluster.ListenAddrs(), noRetry), o)
 
 	md := pmetric.NewMetrics()
 	usage.AppendPeriod(md.ResourceMetrics(), usagetest.Host(1))
@@ -71,5 +127,5 @@ func TestExtensionsAreToldWhatGotThrough(t *testing.T) {
 	assert.Empty(t, o.from)
 	refuse.Store(false)
 	require.NoError(t, e.ConsumeMetrics(t.Context(), md))
-	assert.Equal(t, []component.ID{set.ID}, o.from)
+	assert.Equal(t, []component.ID{id}, o.from)
 }

@@ -77,6 +77,18 @@ func (t *tally) report(ctx context.Context, b *metadata.TelemetryBuilder, said *
 	}
 }
 
+// lettersWritten returns how many dead letters there are, and what is wrong with one of them.
+func (t *tally) lettersWritten() (n int64, why string) {
+	var most int64
+	for key, d := range t.dead {
+		n += d.records
+		if d.records > most {
+			most, why = d.records, key.reason+": "+d.detail
+		}
+	}
+	return n, why
+}
+
 // The attributes of what was sent, by the type of the events.
 var (
 	ofUsage      = metric.WithAttributeSet(attribute.NewSet(attribute.String("event_type", event.TypeResourceUsage)))

@@ -51,6 +51,9 @@ func (e *usageEvent) measure(ctx context.Context, a *attempted) {
 	done.add(a.buried.of, -1)
 	done.add(a.buried.letters, 1)
 	done.report(ctx, e.builder, e.refusals)
+	if n, why := done.lettersWritten(); n > 0 {
+		e.signal(signalLetters, true, why)
+	}
 	e.builder.ExporterUsageEventSendDuration.Record(ctx, a.took.Seconds(), result)
 	if oldest, ok := e.oldestDone(a.records, failed, a.buried.of); ok {
 		e.builder.ExporterUsageEventLag.Record(ctx, max(time.Since(time.Unix(0, oldest)).Seconds(), 0))
