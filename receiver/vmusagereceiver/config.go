@@ -63,6 +63,17 @@ type OutboxConfig struct {
 	MaxBytes int64 `mapstructure:"max_bytes"`
 	// MaxAge is after how long periods that wait are joined by the hour; 0 is never.
 	MaxAge time.Duration `mapstructure:"max_age"`
+	// Growing says from when on extensions such as usage_api are told that it grows.
+	Growing GrowingConfig `mapstructure:"growing"`
+}
+
+// GrowingConfig is when the outbox counts as growing: past either limit, until it is below
+// half of both.
+type GrowingConfig struct {
+	// Periods is the age of the oldest period that is not confirmed, in periods; 0 is never.
+	Periods int `mapstructure:"periods"`
+	// Percent is how much of MaxBytes is in use; 0 is never.
+	Percent int `mapstructure:"percent"`
 }
 
 // WindowConfig bounds the sliding window, which feeds vm.window.utilization.
@@ -76,7 +87,7 @@ type WindowConfig struct {
 const (
 	minInterval  = 100 * time.Millisecond
 	minOutbox    = 64 << 10
-	maxPeriods   = 10_000 // of the window
+	maxPeriods   = 10_000 // of the window, and that wait
 	maxLabels    = 64
 	maxIDLength  = 255
 	maxLabelText = 1024
@@ -101,7 +112,7 @@ func createDefaultConfig() component.Config {
 		CollectionInterval:   10 * time.Second,
 		Period:               30 * time.Second,
 		Jitter:               2 * time.Second,
-		Outbox:               OutboxConfig{MaxBytes: 1 << 30, MaxAge: 7 * 24 * time.Hour},
+		Outbox:               OutboxConfig{MaxBytes: 1 << 30, MaxAge: 7 * 24 * time.Hour, Growing: GrowingConfig{Periods: 20, Percent: 50}},
 		Window:               WindowConfig{Periods: 1, MaxBytes: 16 << 20},
 		Host:                 configoptional.Default(host.DefaultConfig()),
 		GPU:                  configoptional.Default(gpu.DefaultConfig()),
@@ -136,6 +147,12 @@ func (c *Config) Validate() error {
 	}
 	if c.Outbox.MaxAge < 0 {
 		fail("outbox::max_age is %v: it must be positive, such as 168h, or 0 for never", c.Outbox.MaxAge)
+	}
+	if n := c.Outbox.Growing.Periods; n < 0 || n == 1 || n > maxPeriods {
+		fail("outbox::growing::periods is %d: it must be 2 to %d, or 0 for never", n, maxPeriods)
+	}
+	if n := c.Outbox.Growing.Percent; n < 0 || n > 99 {
+		fail("outbox::growing::percent is %d: it must be 1 to 99, or 0 for never", n)
 	}
 	if c.Window.Periods < 0 || c.Window.Periods > maxPeriods {
 		fail("window::periods is %d: it must be 0 to %d", c.Window.Periods, maxPeriods)

@@ -30,6 +30,7 @@ type delivery struct {
 	outbox  *outbox.Outbox
 	durable bool // what is not confirmed is offered by the next process
 	health  *health.Reporter
+	signals *signals
 	clock   func() reading.Instant
 	jitter  time.Duration // see Config.Jitter
 
@@ -98,6 +99,9 @@ func (d *delivery) offer(ctx context.Context, c *outbox.Chunk, timeout time.Dura
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	periods, err := d.outbox.Load(ctx, c)
+	if !errors.Is(err, context.Canceled) { // else the collector ends
+		d.signals.report(signalStorage, "reading", err)
+	}
 	if err != nil {
 		return d.unreadable(c, err)
 	}

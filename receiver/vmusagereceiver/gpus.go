@@ -8,7 +8,6 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	"go.uber.org/zap"
 
-	"github.com/vmusage/otelcol-vmusage/internal/health"
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/gpu"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/metadata"
@@ -61,7 +60,7 @@ func (g *gpus) collect(ctx context.Context, at reading.Instant) {
 }
 
 // tell says in logs, status and self-metrics what happened to the GPUs.
-func (g *gpus) tell(ctx context.Context, t *telemetry, h *health.Reporter) {
+func (g *gpus) tell(ctx context.Context, t *telemetry, n news) {
 	s, counts := g.snapshot, g.meter.Counts()
 	t.gpus(ctx, s, &counts, &g.told.counts)
 	g.told.counts = counts
@@ -73,7 +72,7 @@ func (g *gpus) tell(ctx context.Context, t *telemetry, h *health.Reporter) {
 		}
 	case s.Driver == gpu.Starting:
 	default:
-		h.Report("driver of the GPUs", s.Err)
+		n.Report("driver of the GPUs", s.Err)
 	}
 	if s.Known && !g.told.found {
 		g.told.found = true
@@ -83,7 +82,7 @@ func (g *gpus) tell(ctx context.Context, t *telemetry, h *health.Reporter) {
 		d := &s.GPUs[i]
 		if d.Parent == "" {
 			if d.Err != nil || g.told.failing[d.UUID] {
-				h.Report("GPU "+d.UUID, d.Err)
+				n.Report("GPU "+d.UUID, d.Err)
 			}
 			g.told.failing[d.UUID] = d.Err != nil
 		}
@@ -108,7 +107,7 @@ func (g *gpus) tell(ctx context.Context, t *telemetry, h *health.Reporter) {
 	for uuid, failing := range g.told.failing {
 		if !g.snapshotHas(uuid) {
 			if failing {
-				h.Report("GPU "+uuid, nil) // it is gone, and fails no more
+				n.Report("GPU "+uuid, nil) // it is gone, and fails no more
 			}
 			delete(g.told.failing, uuid)
 			delete(g.told.points, uuid)

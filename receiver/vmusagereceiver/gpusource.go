@@ -6,7 +6,6 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
-	"github.com/vmusage/otelcol-vmusage/internal/health"
 	"github.com/vmusage/otelcol-vmusage/internal/usage"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/gpu"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
@@ -77,8 +76,8 @@ func (s *gpuSource) Sample(_ context.Context, at reading.Instant, visit func(sam
 }
 
 // Tell says what happened to all GPUs, whoever has them.
-func (s *gpuSource) Tell(ctx context.Context, t *telemetry, h *health.Reporter) {
-	s.gpus.tell(ctx, t, h)
+func (s *gpuSource) Tell(ctx context.Context, t *telemetry, n news) {
+	s.gpus.tell(ctx, t, n)
 }
 
 func (g *guest) Reading() *reading.Reading { return &g.reading }

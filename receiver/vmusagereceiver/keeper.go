@@ -22,6 +22,7 @@ type keeper struct {
 	marker    outbox.Store // nil in memory, and once it is marked
 	telemetry *telemetry
 	health    *health.Reporter
+	signals   *signals
 
 	failures int // in a row
 	lost     outbox.Counts
@@ -71,6 +72,7 @@ func (k *keeper) flush() error {
 		k.failures = 0
 	}
 	k.health.Report(flushing, err)
+	k.signals.report(signalStorage, "writing", err)
 	k.report(ctx)
 	return err
 }

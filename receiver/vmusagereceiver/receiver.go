@@ -87,14 +87,16 @@ func (v *vmUsage) Start(ctx context.Context, host component.Host) error {
 	v.telemetry.logger.Info("metering", zap.Strings("sources", names(sources)),
 		zap.Duration("period", v.cfg.Period), zap.Duration("collection_interval", v.cfg.CollectionInterval))
 
-	news := health.New(v.set.Logger, host)
+	reporter := health.New(v.set.Logger, host)
+	watched := signalsOf(v.set.ID, host)
 	out := &handover{next: v.next, report: report, telemetry: v.telemetry}
 	s := &sampler{
 		cfg: v.cfg, clock: v.clock, sources: sources,
 		ledger: v.state.ledger, window: win, outbox: v.state.outbox, durable: v.state.marker != nil,
-		levels: make(chan levelBatch, 1), telemetry: v.telemetry, health: news,
+		levels: make(chan levelBatch, 1), telemetry: v.telemetry, health: reporter,
+		signals: watched, backlog: newBacklog(v.cfg),
 	}
-	v.keeper = &keeper{outbox: v.state.outbox, marker: v.state.marker, telemetry: v.telemetry, health: news}
+	v.keeper = &keeper{outbox: v.state.outbox, marker: v.state.marker, telemetry: v.telemetry, health: reporter, signals: watched}
 	samplerCtx, stop := context.WithCancel(context.Background())
 	v.stop = stop
 	sampling, done := context.WithCancel(context.Background())
@@ -110,7 +112,7 @@ func (v *vmUsage) Start(ctx context.Context, host component.Host) error {
 	name, _ := os.Hostname() // without a name all share one delay
 	d := &delivery{
 		handover: out, outbox: v.state.outbox, durable: v.state.marker != nil,
-		health: news, clock: v.clock, jitter: jitterOf(name, v.cfg.Jitter),
+		health: reporter, signals: watched, clock: v.clock, jitter: jitterOf(name, v.cfg.Jitter),
 	}
 	v.handing.Go(func() { out.levels(s.levels) })
 	v.handing.Go(func() { d.run(sampling, kept) })

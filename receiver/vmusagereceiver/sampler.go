@@ -32,6 +32,8 @@ type sampler struct {
 	levels    chan levelBatch
 	telemetry *telemetry
 	health    *health.Reporter
+	signals   *signals
+	backlog   backlog
 
 	period int64  // number of the period that the last tick lay in
 	last   int64  // CLOCK_BOOTTIME ns of the last tick
@@ -90,6 +92,8 @@ func (s *sampler) tick(ctx context.Context) {
 	s.last = now.Boot
 	if p := tick.Index(wall(now), s.cfg.Period); p != s.period {
 		s.period = p
+		// Once a period: what waited when the collector started had time to be taken.
+		s.signals.report(signalOutbox, "outbox", s.backlog.look(s.outbox.State(), now.Wall))
 		s.ledger.Due()
 		s.window.Prune(now.Wall)
 	}
@@ -130,9 +134,10 @@ func (s *sampler) sampleOne(ctx context.Context, src source, at reading.Instant,
 		outcome = "partial"
 	}
 	s.telemetry.samples(ctx, src, outcome, 1)
-	s.health.Report("source "+src.Name(), err)
+	told := news{s.health, s.signals}
+	told.Report("source "+src.Name(), err)
 	if t, ok := src.(teller); ok {
-		t.Tell(ctx, s.telemetry, s.health)
+		t.Tell(ctx, s.telemetry, told)
 	}
 	at.BootID = s.bootID
 	s.ledger.EndScan(src.Name(), at, err == nil)

@@ -5,7 +5,6 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pmetric"
 
-	"github.com/vmusage/otelcol-vmusage/internal/health"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
 )
 
@@ -23,7 +22,7 @@ type source interface {
 // A teller is a source that has more to tell than the error of a sample. Tell is
 // called after each Sample.
 type teller interface {
-	Tell(ctx context.Context, t *telemetry, h *health.Reporter)
+	Tell(ctx context.Context, t *telemetry, n news)
 }
 
 // sampled is one instance in one sample.
