@@ -11,18 +11,28 @@ import (
 )
 
 // Check looks at the given keys of a section, nested ones written a::b, and
-// returns an error for each whose text is no duration. Keys that are not there
-// and values that are no text are left to the decoder.
+// returns an error for each whose text is no duration, or that is a list with such a
+// text. Keys that are not there and other values are left to the decoder.
 func Check(conf *confmap.Conf, keys ...string) error {
 	var errs []error
 	for _, key := range keys {
-		text, ok := conf.Get(key).(string)
-		if !ok {
-			continue
-		}
-		if _, err := time.ParseDuration(text); err != nil {
-			errs = append(errs, fmt.Errorf("%s is %q: write a number and a unit, such as 500ms, 30s, 5m or 1h30m", key, text))
+		switch value := conf.Get(key).(type) {
+		case string:
+			errs = append(errs, check(key, value))
+		case []any:
+			for i, item := range value {
+				if text, ok := item.(string); ok {
+					errs = append(errs, check(fmt.Sprintf("%s[%d]", key, i), text))
+				}
+			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func check(key, text string) error {
+	if _, err := time.ParseDuration(text); err != nil {
+		return fmt.Errorf("%s is %q: write a number and a unit, such as 500ms, 30s, 5m or 1h30m", key, text)
+	}
+	return nil
 }
