@@ -29,6 +29,8 @@ type Config struct {
 	TrustedProxies []string `mapstructure:"trusted_proxies"`
 	// Thresholds bounds the rules that are written over the API.
 	Thresholds ThresholdsConfig `mapstructure:"thresholds"`
+	// Webhooks says to which URLs events are delivered, how, and how much.
+	Webhooks WebhooksConfig `mapstructure:"webhooks"`
 	// Storage names the storage extension that keeps what is written over the API.
 	Storage *component.ID `mapstructure:"storage"`
 
@@ -93,6 +95,7 @@ func createDefaultConfig() component.Config {
 		Principal:      defaultPrincipal(),
 		RateLimits:     defaultRateLimits(),
 		Thresholds:     defaultThresholds(),
+		Webhooks:       defaultWebhooks(),
 		MaxConnections: 1000,
 		MaxHeaderBytes: 16 << 10,
 		Store:          StoreConfig{MaxInstances: 20_000, MaxBytes: 128 << 20, Retain: 15 * time.Minute},
@@ -103,9 +106,10 @@ func createDefaultConfig() component.Config {
 
 // Unmarshal names durations that are none by key and value.
 func (c *Config) Unmarshal(conf *confmap.Conf) error {
-	if err := durations.Check(conf, "read_timeout", "read_header_timeout", "write_timeout", "keepalive::idle_timeout",
+	keys := append(webhookDurations(), "read_timeout", "read_header_timeout", "write_timeout", "keepalive::idle_timeout",
 		"api_keys::interval", "rate_limits::per_principal::every", "rate_limits::per_address::every", "rate_limits::failed_logins::every",
-		"store::retain", "stream::interval", "stream::write_timeout", "health::stalled_after"); err != nil {
+		"store::retain", "stream::interval", "stream::write_timeout", "health::stalled_after")
+	if err := durations.Check(conf, keys...); err != nil {
 		return err
 	}
 	return conf.Unmarshal(c)

@@ -110,7 +110,7 @@ func (c *Config) validateAccess() error {
 			fail("rate_limits::%s::burst is %d: it must be at most 1000000, or -1 for no limit", r.key, r.rate.Burst)
 		}
 	}
-	return errors.Join(append(errs, c.validatePrincipal(), c.Thresholds.validate())...)
+	return errors.Join(append(errs, c.validatePrincipal(), c.Thresholds.validate(), c.Webhooks.validate())...)
 }
 
 func (c *Config) validatePrincipal() error {
