@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/collector/config/configtls"
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/hooks"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/webhook"
 )
 
 // WebhooksConfig says to which URLs is delivered, how, and how much.
@@ -38,6 +39,9 @@ type WebhooksConfig struct {
 	// SecretOverlap is for how long a secret still signs that was replaced, unless the
 	// request that replaces it says otherwise.
 	SecretOverlap time.Duration `mapstructure:"secret_overlap"`
+
+	// MetricsInterval is how often the levels of an instance are sent at most.
+	MetricsInterval time.Duration `mapstructure:"metrics_interval"`
 
 	PerEndpoint PerEndpointConfig `mapstructure:"per_endpoint"`
 	// MaxPending is how many deliveries wait, of all webhooks; of whoever has most the oldest go.
@@ -85,7 +89,7 @@ func defaultWebhooks() WebhooksConfig {
 			0, 5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
 			10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
 		},
-		Jitter: 0.1, DisableAfter: 120 * time.Hour, SecretOverlap: 24 * time.Hour,
+		Jitter: 0.1, DisableAfter: 120 * time.Hour, SecretOverlap: 24 * time.Hour, MetricsInterval: 10 * time.Second,
 		PerEndpoint: PerEndpointConfig{Concurrency: 4, Rate: RateConfig{Burst: 100, Every: 10 * time.Millisecond}, MaxPending: 10_000, MaxAge: 168 * time.Hour},
 		MaxPending:  200_000,
 		History:     HistoryConfig{Deliveries: 50, MaxBytes: 32 << 20},
@@ -95,7 +99,7 @@ func defaultWebhooks() WebhooksConfig {
 // webhookDurations are the keys whose values are durations.
 func webhookDurations() []string {
 	return []string{
-		"webhooks::timeout", "webhooks::schedule", "webhooks::disable_after", "webhooks::secret_overlap",
+		"webhooks::timeout", "webhooks::schedule", "webhooks::disable_after", "webhooks::secret_overlap", "webhooks::metrics_interval",
 		"webhooks::per_endpoint::rate::every", "webhooks::per_endpoint::max_age",
 	}
 }
@@ -130,6 +134,7 @@ func (c *WebhooksConfig) validate() error {
 		{"timeout", c.Timeout, 100 * time.Millisecond, time.Minute},
 		{"disable_after", c.DisableAfter, time.Minute, 10 * maxWait},
 		{"secret_overlap", c.SecretOverlap, 0, hooks.MaxOverlap},
+		{"metrics_interval", c.MetricsInterval, 0, 24 * time.Hour},
 		{"per_endpoint::max_age", c.PerEndpoint.MaxAge, time.Minute, 10 * maxWait},
 	} {
 		if d.value < d.least || d.value > d.most {
@@ -151,6 +156,9 @@ func (c *WebhooksConfig) validate() error {
 		fail("per_endpoint::rate::burst is %d: it must be 1 to 1000000, or -1 for no limit", r.Burst)
 	} else if r.Burst > 0 && (r.Every <= 0 || r.Every > 24*time.Hour) {
 		fail("per_endpoint::rate::every is %v: it must be a positive duration such as 10ms, at most 24h", r.Every)
+	}
+	if c.TLS.Insecure || c.TLS.InsecureSkipVerify {
+		fail("tls has insecure or insecure_skip_verify: whoever is in between would read everything; give tls::ca_file the authority of the endpoints")
 	}
 	return errors.Join(errs...)
 }
@@ -175,4 +183,16 @@ func (c *WebhooksConfig) networks() ([]netip.Prefix, error) {
 		}
 	}
 	return all, errors.Join(errs...)
+}
+
+// webhookMemory is how many bytes of payloads may be in memory that could not be written.
+const webhookMemory = 64 << 20
+
+func (c *WebhooksConfig) limits() webhook.Limits {
+	per := &c.PerEndpoint
+	return webhook.Limits{
+		Hooks: c.MaxWebhooks, PerOwner: c.MaxPerOwner, Workers: c.Workers,
+		Concurrency: per.Concurrency, Burst: per.Rate.Burst, Every: per.Rate.Every, PerHook: per.MaxPending, Age: per.MaxAge,
+		Pending: c.MaxPending, History: c.History.Deliveries, HistoryBytes: c.History.MaxBytes, Memory: webhookMemory,
+	}
 }

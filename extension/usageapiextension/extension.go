@@ -37,7 +37,8 @@ type usageAPI struct {
 	api       *api.API
 	rules     *rulestore.Store
 	keys      *access.Keyring
-	changes   atomic.Uint64 // audited
+	changes   atomic.Uint64            // audited
+	webhooks  atomic.Pointer[webhooks] // nil before Start
 
 	// Set by Start.
 	health  *health.Reporter
@@ -97,7 +98,13 @@ func (e *usageAPI) Dependencies() []component.ID {
 // Start reads what was kept, and listens. What comes in before is taken in all the same.
 func (e *usageAPI) Start(ctx context.Context, host component.Host) error {
 	e.health = health.New(e.set.Logger, host)
+	if e.cfg.Storage == nil {
+		e.set.Logger.Warn("no storage is configured: threshold rules and webhooks that are written over the API, and deliveries that wait, are lost when the collector ends; set storage to a storage extension such as file_storage")
+	}
 	if err := e.restore(ctx, host); err != nil {
+		return err
+	}
+	if err := e.startWebhooks(ctx, host); err != nil {
 		return err
 	}
 	running, stop := context.WithCancel(context.Background())
@@ -140,6 +147,9 @@ func (e *usageAPI) Shutdown(ctx context.Context) error {
 			e.err = errors.Join(e.err, e.server.shutdown(ctx))
 		}
 		e.running.Wait()
+		if w := e.webhooks.Load(); w != nil {
+			e.err = errors.Join(e.err, w.shutdown(ctx))
+		}
 		if e.storage != nil {
 			e.err = errors.Join(e.err, e.storage.Close(ctx))
 		}
@@ -149,10 +159,13 @@ func (e *usageAPI) Shutdown(ctx context.Context) error {
 }
 
 // ConsumeMetrics takes in what the usage_api exporter is given: levels, usage and the
-// states of thresholds. It refuses nothing; what it cannot use is counted. It may be
-// called at any time, from several goroutines, and keeps nothing of md.
+// states of thresholds. What webhooks are to be told of is written before it returns. It refuses
+// nothing; what it cannot use is counted. It may be called at any time, from several goroutines, and keeps nothing of md.
 func (e *usageAPI) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) {
 	e.telemetry.consumed(ctx, e.store.Consume(md))
+	if w := e.webhooks.Load(); w != nil {
+		e.telemetry.fed(ctx, w.feed.Consume(ctx, md))
+	}
 }
 
 // Changed notes what a component says of itself. It may be called at any time.

@@ -50,25 +50,12 @@ func (e *usageAPI) keep(ctx context.Context, key string, value []byte) error {
 
 // restore opens the storage and puts the rules in it into force.
 func (e *usageAPI) restore(ctx context.Context, host component.Host) error {
-	if e.cfg.Storage == nil {
-		e.set.Logger.Warn("no storage is configured: threshold rules that are written over the API are lost when the collector ends; set storage to a storage extension such as file_storage")
-		return nil
-	}
-	id := *e.cfg.Storage
-	extension, ok := host.GetExtensions()[id]
-	if !ok {
-		return fmt.Errorf("storage is %q: there is no such extension; name one that is listed in service::extensions, such as file_storage", id)
-	}
-	provider, ok := extension.(storage.Extension)
-	if !ok {
-		return fmt.Errorf("storage is %q: that extension stores nothing; name one such as file_storage", id)
-	}
-	client, err := provider.GetClient(ctx, component.KindExtension, e.set.ID, rulesStorage)
-	if err != nil {
-		return fmt.Errorf("storage %q cannot be opened: %w", id, err)
+	client, err := e.client(ctx, host, rulesStorage)
+	if err != nil || client == nil {
+		return err
 	}
 	if err := e.load(ctx, client); err != nil {
-		return errors.Join(fmt.Errorf("storage %q: %w", id, err), client.Close(ctx))
+		return errors.Join(fmt.Errorf("storage %q: %w", e.cfg.Storage, err), client.Close(ctx))
 	}
 	e.storage = client
 	return nil

@@ -3,14 +3,17 @@ package usageapiextension
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/api"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/feed"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/metadata"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/store"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/webhook"
 )
 
 // telemetry is what the extension tells about itself.
@@ -27,7 +30,30 @@ func newTelemetry(set component.TelemetrySettings, e *usageAPI) (*telemetry, err
 			return nil
 		}
 	}
+	hooks := func(value func(webhook.Stats) int64) metric.Int64Callback {
+		return gauge(func() int64 {
+			if w := e.webhooks.Load(); w != nil {
+				return value(w.engine.Stats())
+			}
+			return 0
+		})
+	}
 	return &telemetry{b}, errors.Join(
+		b.RegisterExtensionUsageAPIWebhookOldestAgeCallback(func(_ context.Context, o metric.Float64Observer) error {
+			age := 0.0
+			if w := e.webhooks.Load(); w != nil {
+				if oldest := w.engine.Stats().Oldest; !oldest.IsZero() {
+					age = max(0, time.Since(oldest).Seconds())
+				}
+			}
+			o.Observe(age)
+			return nil
+		}),
+		b.RegisterExtensionUsageAPIWebhookPendingCallback(hooks(func(s webhook.Stats) int64 { return int64(s.Pending) })),
+		b.RegisterExtensionUsageAPIWebhookUnwrittenSizeCallback(hooks(func(s webhook.Stats) int64 { return s.Unwritten })),
+		b.RegisterExtensionUsageAPIWebhooksCallback(hooks(func(s webhook.Stats) int64 { return int64(s.Hooks) })),
+		b.RegisterExtensionUsageAPIWebhooksDisabledCallback(hooks(func(s webhook.Stats) int64 { return int64(s.Disabled) })),
+		b.RegisterExtensionUsageAPIWebhooksFailingCallback(hooks(func(s webhook.Stats) int64 { return int64(s.Failing) })),
 		b.RegisterExtensionUsageAPIInstancesCallback(gauge(func() int64 { return int64(e.store.Len()) })),
 		b.RegisterExtensionUsageAPIKeysCallback(gauge(func() int64 { return int64(e.keys.Len()) })),
 		b.RegisterExtensionUsageAPIRulesCallback(gauge(func() int64 { return int64(len(e.rules.All())) })),
@@ -49,6 +75,13 @@ func (t *telemetry) consumed(ctx context.Context, n store.Counts) {
 	if n.Repeated > 0 {
 		t.builder.ExtensionUsageAPIPeriods.Add(ctx, int64(n.Repeated), with("outcome", "repeated"))
 	}
+	for reason, count := range n.Unusable {
+		t.builder.ExtensionUsageAPIUnusable.Add(ctx, int64(count), with("reason", string(reason)))
+	}
+}
+
+// fed counts violations of which webhooks cannot be told.
+func (t *telemetry) fed(ctx context.Context, n feed.Counts) {
 	for reason, count := range n.Unusable {
 		t.builder.ExtensionUsageAPIUnusable.Add(ctx, int64(count), with("reason", string(reason)))
 	}

@@ -25,20 +25,30 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                          metric.Meter
-	mu                             sync.Mutex
-	registrations                  []metric.Registration
-	ExtensionUsageAPIInstances     metric.Int64ObservableGauge
-	ExtensionUsageAPIKeyLoadErrors metric.Int64Counter
-	ExtensionUsageAPIKeys          metric.Int64ObservableGauge
-	ExtensionUsageAPIPeriods       metric.Int64Counter
-	ExtensionUsageAPIRefusals      metric.Int64Counter
-	ExtensionUsageAPIRules         metric.Int64ObservableGauge
-	ExtensionUsageAPIRulesDamaged  metric.Int64Counter
-	ExtensionUsageAPIStoreSize     metric.Int64ObservableGauge
-	ExtensionUsageAPIStreamClients metric.Int64ObservableGauge
-	ExtensionUsageAPIStreamsEnded  metric.Int64Counter
-	ExtensionUsageAPIUnusable      metric.Int64Counter
+	meter                                   metric.Meter
+	mu                                      sync.Mutex
+	registrations                           []metric.Registration
+	ExtensionUsageAPIInstances              metric.Int64ObservableGauge
+	ExtensionUsageAPIKeyLoadErrors          metric.Int64Counter
+	ExtensionUsageAPIKeys                   metric.Int64ObservableGauge
+	ExtensionUsageAPIPeriods                metric.Int64Counter
+	ExtensionUsageAPIRefusals               metric.Int64Counter
+	ExtensionUsageAPIRules                  metric.Int64ObservableGauge
+	ExtensionUsageAPIRulesDamaged           metric.Int64Counter
+	ExtensionUsageAPIStoreSize              metric.Int64ObservableGauge
+	ExtensionUsageAPIStreamClients          metric.Int64ObservableGauge
+	ExtensionUsageAPIStreamsEnded           metric.Int64Counter
+	ExtensionUsageAPIUnusable               metric.Int64Counter
+	ExtensionUsageAPIWebhookDeliveries      metric.Int64Counter
+	ExtensionUsageAPIWebhookEvents          metric.Int64Counter
+	ExtensionUsageAPIWebhookOldestAge       metric.Float64ObservableGauge
+	ExtensionUsageAPIWebhookPending         metric.Int64ObservableGauge
+	ExtensionUsageAPIWebhookRequestDuration metric.Float64Histogram
+	ExtensionUsageAPIWebhookUnwrittenSize   metric.Int64ObservableGauge
+	ExtensionUsageAPIWebhookValuesDamaged   metric.Int64Counter
+	ExtensionUsageAPIWebhooks               metric.Int64ObservableGauge
+	ExtensionUsageAPIWebhooksDisabled       metric.Int64ObservableGauge
+	ExtensionUsageAPIWebhooksFailing        metric.Int64ObservableGauge
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -127,6 +137,96 @@ func (builder *TelemetryBuilder) RegisterExtensionUsageAPIStreamClientsCallback(
 	return nil
 }
 
+// RegisterExtensionUsageAPIWebhookOldestAgeCallback sets callback for observable ExtensionUsageAPIWebhookOldestAge metric.
+func (builder *TelemetryBuilder) RegisterExtensionUsageAPIWebhookOldestAgeCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ExtensionUsageAPIWebhookOldestAge, obs: o})
+		return nil
+	}, builder.ExtensionUsageAPIWebhookOldestAge)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExtensionUsageAPIWebhookPendingCallback sets callback for observable ExtensionUsageAPIWebhookPending metric.
+func (builder *TelemetryBuilder) RegisterExtensionUsageAPIWebhookPendingCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExtensionUsageAPIWebhookPending, obs: o})
+		return nil
+	}, builder.ExtensionUsageAPIWebhookPending)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExtensionUsageAPIWebhookUnwrittenSizeCallback sets callback for observable ExtensionUsageAPIWebhookUnwrittenSize metric.
+func (builder *TelemetryBuilder) RegisterExtensionUsageAPIWebhookUnwrittenSizeCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExtensionUsageAPIWebhookUnwrittenSize, obs: o})
+		return nil
+	}, builder.ExtensionUsageAPIWebhookUnwrittenSize)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExtensionUsageAPIWebhooksCallback sets callback for observable ExtensionUsageAPIWebhooks metric.
+func (builder *TelemetryBuilder) RegisterExtensionUsageAPIWebhooksCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExtensionUsageAPIWebhooks, obs: o})
+		return nil
+	}, builder.ExtensionUsageAPIWebhooks)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExtensionUsageAPIWebhooksDisabledCallback sets callback for observable ExtensionUsageAPIWebhooksDisabled metric.
+func (builder *TelemetryBuilder) RegisterExtensionUsageAPIWebhooksDisabledCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExtensionUsageAPIWebhooksDisabled, obs: o})
+		return nil
+	}, builder.ExtensionUsageAPIWebhooksDisabled)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExtensionUsageAPIWebhooksFailingCallback sets callback for observable ExtensionUsageAPIWebhooksFailing metric.
+func (builder *TelemetryBuilder) RegisterExtensionUsageAPIWebhooksFailingCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExtensionUsageAPIWebhooksFailing, obs: o})
+		return nil
+	}, builder.ExtensionUsageAPIWebhooksFailing)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 type observerInt64 struct {
 	embedded.Int64Observer
 	inst metric.Int64Observable
@@ -135,6 +235,16 @@ type observerInt64 struct {
 
 func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
 	oi.obs.ObserveInt64(oi.inst, value, opts...)
+}
+
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
 }
 
 // Shutdown unregister all registered callbacks for async instruments.
@@ -219,6 +329,67 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_extension_usage_api_unusable",
 		metric.WithDescription("Instances in batches and usage periods that the API could not take in, by reason. They are not lost elsewhere. [Development]"),
 		metric.WithUnit("{item}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPIWebhookDeliveries, err = builder.meter.Int64Counter(
+		"otelcol_extension_usage_api_webhook_deliveries",
+		metric.WithDescription("Deliveries of events to webhooks that wait no longer, by what became of them. [Development]"),
+		metric.WithUnit("{delivery}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPIWebhookEvents, err = builder.meter.Int64Counter(
+		"otelcol_extension_usage_api_webhook_events",
+		metric.WithDescription("Events that webhooks take, and those that were known, by outcome. [Development]"),
+		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPIWebhookOldestAge, err = builder.meter.Float64ObservableGauge(
+		"otelcol_extension_usage_api_webhook_oldest_age",
+		metric.WithDescription("For how long the oldest delivery has waited; 0 where none waits. [Development]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPIWebhookPending, err = builder.meter.Int64ObservableGauge(
+		"otelcol_extension_usage_api_webhook_pending",
+		metric.WithDescription("Deliveries that wait. [Development]"),
+		metric.WithUnit("{delivery}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPIWebhookRequestDuration, err = builder.meter.Float64Histogram(
+		"otelcol_extension_usage_api_webhook_request_duration",
+		metric.WithDescription("How long requests to webhooks took until the head of the answer, or the failure. [Development]"),
+		metric.WithUnit("s"),
+		metric.WithExplicitBucketBoundaries([]float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20}...),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPIWebhookUnwrittenSize, err = builder.meter.Int64ObservableGauge(
+		"otelcol_extension_usage_api_webhook_unwritten_size",
+		metric.WithDescription("Payloads that wait to be written to the storage. [Development]"),
+		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPIWebhookValuesDamaged, err = builder.meter.Int64Counter(
+		"otelcol_extension_usage_api_webhook_values_damaged",
+		metric.WithDescription("Values with webhooks or deliveries that could not be used. They are set aside. [Development]"),
+		metric.WithUnit("{value}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPIWebhooks, err = builder.meter.Int64ObservableGauge(
+		"otelcol_extension_usage_api_webhooks",
+		metric.WithDescription("Webhooks that are registered. [Development]"),
+		metric.WithUnit("{webhook}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPIWebhooksDisabled, err = builder.meter.Int64ObservableGauge(
+		"otelcol_extension_usage_api_webhooks_disabled",
+		metric.WithDescription("Webhooks that are disabled, because their endpoint is gone or nothing but fails. [Development]"),
+		metric.WithUnit("{webhook}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPIWebhooksFailing, err = builder.meter.Int64ObservableGauge(
+		"otelcol_extension_usage_api_webhooks_failing",
+		metric.WithDescription("Webhooks whose last request failed. [Development]"),
+		metric.WithUnit("{webhook}"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs
