@@ -3,6 +3,7 @@ package hooks_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -190,6 +191,7 @@ func TestBodies(t *testing.T) {
 		{with(`"filters":{"labels":["a"]}`), 422, []string{"#/filters/labels: is a list: it must be an object"}},
 		{with(`"filters":{"labels":{"a/b":1,"":"x"}}`), 422, []string{"#/filters/labels/a~1b: is a number: it must be a text", "#/filters/labels/: must have a key of 1 to 256 bytes"}},
 		{with(`"filters":{"labels":{` + labels(17) + `}}`), 422, []string{"#/filters/labels: would be 17: at most 16"}},
+		{with(`"filters":{"instance_ids":` + ids("i") + `,"user_ids":` + ids("u") + `}`), 422, []string{"#/filters: would have 20380 bytes: at most 16384"}},
 		{`[]`, 400, nil},
 		{`{"url":}`, 400, nil},
 		{strings.Repeat(`[`, 20_000), 400, nil},
@@ -236,6 +238,7 @@ func TestPatchBodies(t *testing.T) {
 		{`{"rotate_secret":true,"secret_overlap":"-1s"}`, 422, `#/secret_overlap: is "-1s"`},
 		{`{"rotate_secret":true,"secret_overlap":3600}`, 422, `#/secret_overlap: is a number`},
 		{`{"filters":{"labels":{"new":"x"}}}`, 422, "#/filters/labels: would be 17: at most 16"},
+		{`{"filters":{"instance_ids":` + ids("i") + `,"user_ids":` + ids("u") + `}}`, 422, "#/filters: would have 20434 bytes: at most 16384"},
 		{`{"statsu":"paused"}`, 422, "#/statsu: is not known: do you mean status?"},
 		{`{"owner":{}}`, 422, "#/owner: is set by the server"},
 	} {
@@ -249,6 +252,15 @@ func TestPatchBodies(t *testing.T) {
 	assert.Equal(t, "application/merge-patch+json, application/json", refused.Header().Get("Accept-Patch"))
 	assert.Equal(t, 415, a.ask(root, "POST", path, plain, "Content-Type", "application/merge-patch+json").Code)
 	assert.Equal(t, 200, a.ask(root, "PATCH", one, `{"filters":{"labels":{"l0":null,"new":"x"}}}`).Code)
+}
+
+// ids returns a hundred of them, of about a hundred bytes each.
+func ids(prefix string) string {
+	var all []string
+	for i := range 100 {
+		all = append(all, fmt.Sprintf("%q", strings.Repeat(prefix, 100)+strconv.Itoa(i)))
+	}
+	return "[" + strings.Join(all, ",") + "]"
 }
 
 func labels(n int) string {
@@ -411,13 +423,13 @@ func TestPages(t *testing.T) {
 // Large webhooks make short pages rather than large answers.
 func TestPagesAreBoundedInBytes(t *testing.T) {
 	a := newAPI(t)
-	var ids []string
-	for i := range 100 {
-		ids = append(ids, fmt.Sprintf("%q", fmt.Sprint(i, strings.Repeat("x", 240))))
+	var some []string
+	for i := range 10 {
+		some = append(some, fmt.Sprintf(`"%d%s":"%s"`, i, strings.Repeat("k", 250), strings.Repeat("v", 256)))
 	}
-	all := strings.Join(ids, ",")
-	for range 60 {
-		a.create(root, with(`"filters":{"instance_ids":[`+all+`],"user_ids":[`+all+`]}`))
+	large := strings.Join(some, ",")
+	for range 95 {
+		a.create(root, with(`"filters":{"instance_ids":`+ids("i")+`,"labels":{`+large+`}},"description":"`+strings.Repeat("d", 1024)+`"`))
 	}
 	got := a.ask(root, "GET", path+"?limit=1000", "")
 	assert.Less(t, got.Body.Len(), 2<<20)

@@ -75,9 +75,12 @@ func (a *API) deliveries(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	out := deliveryPage{Deliveries: []json.RawMessage{}}
-	// One more than is wanted tells whether there are more.
+	some := limit + 1 // one more than is wanted tells whether there are more
+	if state != "" {
+		some = resource.MaxLimit + 1 // those in one state may be few of many
+	}
 	for size, last := 0, before; ; {
-		ds, err := a.Engine.Deliveries(v.ID, last, limit+1)
+		ds, err := a.Engine.Deliveries(v.ID, last, some)
 		if err != nil {
 			return refusal(err)
 		}
@@ -98,7 +101,7 @@ func (a *API) deliveries(w http.ResponseWriter, r *http.Request) error {
 			size += len(body)
 			last = ds[i].Number
 		}
-		if len(ds) <= limit {
+		if len(ds) < some {
 			return a.respond(w, r, out)
 		}
 	}

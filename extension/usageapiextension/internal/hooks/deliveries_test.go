@@ -13,9 +13,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/access"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/hooks"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/outbound"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/route"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/webhook"
 )
 
@@ -134,6 +137,36 @@ func TestDeliveries(t *testing.T) {
 			assert.Equal(t, 400, got.Code)
 			assert.Contains(t, strings.Join(got.problems(), "\n"), want)
 		}
+	})
+}
+
+// counting counts how often deliveries are asked for.
+type counting struct {
+	hooks.Engine
+	asked int
+}
+
+func (c *counting) Deliveries(id string, before uint64, limit int) ([]webhook.Delivery, error) {
+	c.asked++
+	return c.Engine.Deliveries(id, before, limit)
+}
+
+// The few deliveries in one state are found among many others without asking for each: the engine
+// waits meanwhile.
+func TestFewOfManyDeliveries(t *testing.T) {
+	inBubble(t, func(t *testing.T, a *api) {
+		id := a.create(userA, plain).ID
+		a.offer(1)
+		synctest.Wait()
+		require.Equal(t, 200, a.ask(userA, "PATCH", path+"/"+id, `{"status":"paused"}`).Code)
+		a.offer(900)
+		counted := &counting{Engine: a.engine}
+		e := hooks.API{Engine: counted, Respond: func(w http.ResponseWriter, _ *http.Request, _ string, body []byte) { _, _ = w.Write(body) }}
+		a.handler = route.New(e.Routes(), func(_ route.Route, next route.Handler) route.Handler { return next }, zap.NewNop())
+		l := a.log(userA, id, "?state=delivered&limit=1")
+		assert.Equal(t, []uint64{1}, numbers(l.Deliveries))
+		assert.Nil(t, l.NextBefore)
+		assert.Equal(t, 1, counted.asked)
 	})
 }
 

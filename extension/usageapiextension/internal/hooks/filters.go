@@ -17,7 +17,8 @@ import (
 const (
 	maxIDs    = 100
 	maxLabels = 16
-	maxText   = 256 // bytes
+	maxText   = 256      // bytes
+	maxSize   = 16 << 10 // bytes of all ids and labels together
 )
 
 // The members of filters.
@@ -127,10 +128,11 @@ func (f *filters) apply(to *webhook.Filter) error {
 	if f.clearLabels {
 		to.Labels = nil
 	}
-	return f.applyLabels(to)
+	f.applyLabels(to)
+	return bound(to)
 }
 
-func (f *filters) applyLabels(to *webhook.Filter) error {
+func (f *filters) applyLabels(to *webhook.Filter) {
 	for key, value := range f.labels {
 		to.Labels = slices.DeleteFunc(to.Labels, func(l usage.Label) bool { return l.Key == key })
 		if value != nil {
@@ -138,12 +140,30 @@ func (f *filters) applyLabels(to *webhook.Filter) error {
 		}
 	}
 	slices.SortFunc(to.Labels, func(a, b usage.Label) int { return strings.Compare(a.Key, b.Key) })
-	if n := len(to.Labels); n > maxLabels {
-		e := problem.New(http.StatusUnprocessableEntity, "the webhook is not valid")
-		e.Invalid = []problem.Invalid{{Pointer: resource.Pointer(keyFilters, keyLabels), Detail: fmt.Sprintf("would be %d: at most %d", n, maxLabels)}}
-		return e
+}
+
+// bound refuses a filter that a change would make too large.
+func bound(f *webhook.Filter) error {
+	size := 0
+	for _, ids := range [][]string{f.InstanceIDs, f.UserIDs, f.OrgIDs} {
+		for _, id := range ids {
+			size += len(id)
+		}
 	}
-	return nil
+	for _, l := range f.Labels {
+		size += len(l.Key) + len(l.Value)
+	}
+	e := problem.New(http.StatusUnprocessableEntity, "the webhook is not valid")
+	if n := len(f.Labels); n > maxLabels {
+		e.Invalid = append(e.Invalid, problem.Invalid{Pointer: resource.Pointer(keyFilters, keyLabels), Detail: fmt.Sprintf("would be %d: at most %d", n, maxLabels)})
+	}
+	if size > maxSize {
+		e.Invalid = append(e.Invalid, problem.Invalid{Pointer: resource.Pointer(keyFilters), Detail: fmt.Sprintf("would have %d bytes: at most %d", size, maxSize)})
+	}
+	if len(e.Invalid) == 0 {
+		return nil
+	}
+	return e
 }
 
 // unique returns each text once, sorted.
