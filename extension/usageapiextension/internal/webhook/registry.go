@@ -15,7 +15,7 @@ import (
 func (e *Engine) Create(ctx context.Context, h Hook) (View, error) {
 	e.writing.Lock()
 	defer e.writing.Unlock()
-	now := time.Now()
+	now := time.Now().Round(0) // as the storage has it: webhooks are listed in the same order after a restart
 	h.ID = "wh_" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random(15)))
 	h.Version, h.RegisteredAt, h.Status, h.Reason, h.Since = nextVersion(0, now), now, Registered, "", now
 	e.mu.Lock()

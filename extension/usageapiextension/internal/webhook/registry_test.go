@@ -22,6 +22,7 @@ func TestRegistry(t *testing.T) {
 	s.Limits.Hooks, s.Limits.PerOwner = 4, 2
 	e := open(t, s)
 	first := e.hook("a", alex)
+	assert.Equal(t, first.RegisteredAt.Round(0), first.RegisteredAt, "the order of webhooks is that of the wall clock, before and after a restart")
 	e.hook("b", alex)
 	_, err := e.Create(t.Context(), Hook{URL: "c", Owner: alex, Types: Types()})
 	require.ErrorIs(t, err, ErrFull)
