@@ -16,6 +16,7 @@ import (
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/feed"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/hooks"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/outbound"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/signals"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/webhook"
 	"github.com/vmusage/otelcol-vmusage/internal/wire"
 )
@@ -99,6 +100,7 @@ func (e *usageAPI) startWebhooks(ctx context.Context, host component.Host) (err 
 	})
 	w.engine.Start()
 	w.runAlerts()
+	e.signals.OnChange(func(s signals.Signal) { w.alerts.Set(signalAlert(s)) })
 	e.webhooks.Store(w)
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/alerts"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/outbound"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/signals"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/webhook"
 	"github.com/vmusage/otelcol-vmusage/internal/event"
 )
@@ -72,6 +73,15 @@ func (o *hookObserver) StatusChanged(h *webhook.Hook, on bool) {
 			zap.String("webhook", h.ID), zap.String("reason", h.Reason), zap.String("user_id", h.Owner.UserID), zap.String("org_id", h.Owner.OrgID))
 	}
 	o.of.alerts.Set(disabledAlert(h, on))
+}
+
+// signalAlert is what admins are told of what a component says.
+func signalAlert(s signals.Signal) alerts.Condition {
+	c := alerts.Condition{Name: alerts.Name(s.Name), Source: s.Source, Active: s.Active}
+	if s.Detail != "" {
+		c.Details = []event.Detail{{Key: "detail", Text: s.Detail}}
+	}
+	return c
 }
 
 // disabledAlert is what its owner and admins are told of a hook that is disabled.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension/extensiontest"
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/metadata"
@@ -122,4 +123,24 @@ func TestDisabledWebhooksAreAnAlert(t *testing.T) {
 	assert.Equal(t, event.AlertFiring, a.State)
 	require.NoError(t, s.Shutdown(t.Context()))
 	assert.Empty(t, r.got, "nobody else is told")
+}
+
+// What a component says is wrong is an alert, once when it begins and once when it is over.
+func TestSignalsAreAlerts(t *testing.T) {
+	key, err := signing.NewSecret()
+	require.NoError(t, err)
+	r := newReceiver(t, key, func() int { return http.StatusNoContent })
+	s := serve(t, local)
+	s.register(t, r.URL, webhook.Owner{Admin: true}, key, webhook.PipelineAlert)
+	source := component.MustNewID("usage_event")
+	for range 3 {
+		s.PipelineSignal(source, "breaker_open", true, "no broker answers")
+	}
+	a, err := event.DecodeAlert((<-r.got).Data)
+	require.NoError(t, err)
+	assert.Equal(t, "breaker_open", a.Name)
+	assert.Equal(t, "usage_event", a.Source)
+	assert.Equal(t, []event.Detail{{Key: "detail", Text: "no broker answers"}}, a.Details)
+	require.NoError(t, s.Shutdown(t.Context()))
+	assert.Empty(t, r.got)
 }
