@@ -17,6 +17,9 @@ import (
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/route"
 )
 
+// askAgain is how often an authenticator is asked at most whether a stream may go on.
+const askAgain = time.Minute
+
 // admission returns what lets those use a route who may, and begins to follow the file
 // of keys, until running ends.
 func (e *usageAPI) admission(ctx, running context.Context, host component.Host) (*access.Guard, error) {
@@ -25,7 +28,7 @@ func (e *usageAPI) admission(ctx, running context.Context, host component.Host) 
 		return nil, err
 	}
 	s := access.Settings{
-		Limits: e.cfg.RateLimits.limits(), Proxies: proxies, Anybody: e.anybody, Audit: e.audit,
+		Again: askAgain, Limits: e.cfg.RateLimits.limits(), Proxies: proxies, Anybody: e.anybody, Audit: e.audit,
 		Refused: func(ctx context.Context, why access.Reason) {
 			e.telemetry.builder.ExtensionUsageAPIRefusals.Add(ctx, 1, with("reason", string(why)))
 		},
@@ -108,7 +111,8 @@ func (e *usageAPI) mayRead(ctx context.Context) query.Viewer {
 }
 
 // mayFollow reports whether the principal of a request may still read usage: a key that
-// was revoked or has expired ends the streams that it opened.
+// was revoked or has expired, and a token that an authenticator no longer accepts, end the
+// streams that they opened.
 func (e *usageAPI) mayFollow(ctx context.Context) bool {
-	return e.keys.Now(access.From(ctx), time.Now()).May(route.ReadUsage)
+	return e.guard.Now(ctx, time.Now()).May(route.ReadUsage)
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -305,6 +306,48 @@ type claims map[string]any
 func (c claims) GetAttribute(name string) any { return c[name] }
 
 func (c claims) GetAttributeNames() []string { return slices.Collect(maps.Keys(c)) }
+
+// doors lets in who says so, until it is shut.
+type doors struct {
+	tickets
+	shut *atomic.Bool
+}
+
+func (d doors) Authenticate(ctx context.Context, sources map[string][]string) (context.Context, error) {
+	if d.shut.Load() {
+		return ctx, errors.New("the ticket has expired")
+	}
+	return d.tickets.Authenticate(ctx, sources)
+}
+
+// A stream ends when the authenticator does not accept any more what let it begin.
+func TestAStreamOfATokenThatExpires(t *testing.T) {
+	id := component.MustNewID("doors")
+	door := doors{shut: &atomic.Bool{}}
+	s := serveOn(t, asHost{id: door}, extensiontest.NewNopSettings(metadata.Type), func(c *Config) {
+		c.ServerConfig.Auth = configoptional.Some(confighttp.AuthConfig{Config: configauth.Config{AuthenticatorID: id}})
+		c.Principal.UserAttribute = "claims.uid"
+		c.Stream.Interval = 100 * time.Millisecond
+	})
+	s.guard.Again = 0 // not only once a minute
+	s.machines(1)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/api/v1/usage/stream?fields=name", http.NoBody)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Ticket user-0")
+	stream, err := s.client.Do(r)
+	require.NoError(t, err)
+	defer stream.Body.Close()
+	told, err := readAll(stream)
+	require.NoError(t, err)
+	assert.Contains(t, string(told), "web-0")
+	door.shut.Store(true)
+	s.consume(storetest.Machine(0).Levels(time.Now().Add(time.Minute).UnixNano()))
+	rest, err := io.ReadAll(stream.Body)
+	require.NoError(t, err, "the stream ends")
+	assert.NotContains(t, string(rest), "web-0")
+}
 
 // Either of both says who somebody is: a key, or an authenticator of the collector.
 func TestAuthenticatorBesideKeys(t *testing.T) {

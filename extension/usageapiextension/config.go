@@ -62,6 +62,8 @@ type StoreConfig struct {
 type StreamConfig struct {
 	// MaxClients is how many may follow at once.
 	MaxClients int `mapstructure:"max_clients"`
+	// MaxClientsPerPrincipal is how many of them may be of the same principal.
+	MaxClientsPerPrincipal int `mapstructure:"max_clients_per_principal"`
 	// Interval is how often a client is told at most; changes in between are told once.
 	Interval time.Duration `mapstructure:"interval"`
 	// WriteTimeout ends the stream of a client that does not read for so long.
@@ -99,7 +101,7 @@ func createDefaultConfig() component.Config {
 		MaxConnections: 1000,
 		MaxHeaderBytes: 16 << 10,
 		Store:          StoreConfig{MaxInstances: 20_000, MaxBytes: 128 << 20, Retain: 15 * time.Minute},
-		Stream:         StreamConfig{MaxClients: 100, Interval: time.Second, WriteTimeout: 10 * time.Second},
+		Stream:         StreamConfig{MaxClients: 100, MaxClientsPerPrincipal: 10, Interval: time.Second, WriteTimeout: 10 * time.Second},
 		Health:         HealthConfig{StalledAfter: 30 * time.Second},
 	}
 }

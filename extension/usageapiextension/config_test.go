@@ -49,6 +49,7 @@ func TestConfig(t *testing.T) {
 		{"no instances", map[string]any{"store": map[string]any{"max_instances": 0}}, "store::max_instances is 0"},
 		{"no memory", map[string]any{"store": map[string]any{"max_bytes": 5}}, "store::max_bytes is 5: it must be at least 1048576"},
 		{"no clients", map[string]any{"stream": map[string]any{"max_clients": -1}}, "stream::max_clients is -1"},
+		{"no clients of one", map[string]any{"stream": map[string]any{"max_clients_per_principal": 0}}, "stream::max_clients_per_principal is 0: it must be at least 1"},
 		{"no time", map[string]any{"read_header_timeout": "0s"}, "read_header_timeout is 0s"},
 		{"no limit of writing", map[string]any{"write_timeout": "0s"}, "write_timeout is 0s"},
 		{"forgets at once", map[string]any{"store": map[string]any{"retain": "0s"}}, "store::retain is 0s"},

@@ -32,6 +32,7 @@ func (c *Config) Validate() error {
 		{"store::max_instances", int64(c.Store.MaxInstances), 1},
 		{"store::max_bytes", c.Store.MaxBytes, 1 << 20},
 		{"stream::max_clients", int64(c.Stream.MaxClients), 1},
+		{"stream::max_clients_per_principal", int64(c.Stream.MaxClientsPerPrincipal), 1},
 	} {
 		if n.value < n.least {
 			fail("%s is %d: it must be at least %d", n.key, n.value, n.least)

@@ -43,6 +43,7 @@ type usageAPI struct {
 	// Set by Start.
 	health  *health.Reporter
 	storage storage.Client // nil in memory
+	guard   *access.Guard
 	server  *server
 
 	stop     context.CancelFunc // set by Start
@@ -74,8 +75,9 @@ func newExtension(set extension.Settings, cfg *Config) (*usageAPI, error) {
 	})
 	e.api = api.New(api.Settings{
 		Store: e.store, Vitals: e.vitals, Document: document, Viewer: e.mayRead, Allowed: e.mayFollow,
-		Stream: api.Stream{MaxClients: cfg.Stream.MaxClients, Interval: cfg.Stream.Interval, WriteTimeout: cfg.Stream.WriteTimeout},
-		Ended:  func(ctx context.Context, end api.End) { e.telemetry.ended(ctx, end) },
+		Stream:    api.Stream(cfg.Stream),
+		Principal: func(ctx context.Context) string { return access.From(ctx).Known() },
+		Ended:     func(ctx context.Context, end api.End) { e.telemetry.ended(ctx, end) },
 	})
 	e.keys = access.NewKeyring()
 	e.rules = rulestore.New(rulestore.Options{Limit: cfg.Thresholds.MaxRules, PerAuthor: cfg.Thresholds.MaxPerOwner, Keep: e.keep})
@@ -101,7 +103,8 @@ func (e *usageAPI) Start(ctx context.Context, host component.Host) error {
 	if e.cfg.Storage == nil {
 		e.set.Logger.Warn("no storage is configured: threshold rules and webhooks that are written over the API, and deliveries that wait, are lost when the collector ends; set storage to a storage extension such as file_storage")
 	}
-	if err := e.restore(ctx, host); err != nil {
+	err := e.restore(ctx, host)
+	if err != nil {
 		return err
 	}
 	if err := e.startWebhooks(ctx, host); err != nil {
@@ -109,13 +112,13 @@ func (e *usageAPI) Start(ctx context.Context, host component.Host) error {
 	}
 	running, stop := context.WithCancel(context.Background())
 	e.stop = stop
-	guard, err := e.admission(ctx, running, host)
+	e.guard, err = e.admission(ctx, running, host)
 	if err != nil {
 		return err
 	}
 	cfg := *e.cfg
 	cfg.ServerConfig.Auth = configoptional.None[confighttp.AuthConfig]() // which the guard asks
-	e.server, err = startServer(ctx, host, e.set.TelemetrySettings, &cfg, e.handler(guard.Guard))
+	e.server, err = startServer(ctx, host, e.set.TelemetrySettings, &cfg, e.handler(e.guard.Guard))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/api"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/feed"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/metadata"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/signals"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/store"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/webhook"
 )
@@ -57,6 +58,13 @@ func newTelemetry(set component.TelemetrySettings, e *usageAPI) (*telemetry, err
 		b.RegisterExtensionUsageAPIInstancesCallback(gauge(func() int64 { return int64(e.store.Len()) })),
 		b.RegisterExtensionUsageAPIKeysCallback(gauge(func() int64 { return int64(e.keys.Len()) })),
 		b.RegisterExtensionUsageAPIRulesCallback(gauge(func() int64 { return int64(len(e.rules.All())) })),
+		b.RegisterExtensionUsageAPISignalsCallback(func(_ context.Context, o metric.Int64Observer) error {
+			for _, name := range signals.Names() {
+				o.Observe(int64(e.signals.Count(name)), with("signal", string(name)))
+			}
+			return nil
+		}),
+		b.RegisterExtensionUsageAPISignalsIgnoredCallback(gauge(func() int64 { return int64(e.signals.Ignored()) })), //nolint:gosec // a count
 		b.RegisterExtensionUsageAPIStoreSizeCallback(gauge(e.store.Bytes)),
 		b.RegisterExtensionUsageAPIStreamClientsCallback(gauge(func() int64 { return int64(e.api.Clients()) })),
 	)

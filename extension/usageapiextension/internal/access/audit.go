@@ -2,7 +2,9 @@ package access
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
+	"time"
 )
 
 // A Record is one change that somebody made or was refused.
@@ -17,7 +19,13 @@ type Record struct {
 }
 
 // attempt is a request, and what is being recorded of it. It belongs to the goroutine of the request.
-type attempt struct{ Record }
+type attempt struct {
+	Record
+
+	// request is what an authenticator let in, and checked when; nil where none did.
+	request *http.Request
+	checked time.Time
+}
 
 // About says what a request changes, for the record of it.
 func About(ctx context.Context, object string) {

@@ -18,6 +18,8 @@ type Settings struct {
 	Authenticators Authenticators
 	Limits         Limits
 	Proxies        Proxies
+	// Again is how often an authenticator is asked again at most, see [Guard.Now].
+	Again time.Duration
 	// Anybody is asked where nobody has to say who they are: its error refuses a request.
 	Anybody func(r *http.Request) error
 	// Audit is told of each change, done or refused; nil where nobody wants to know.
@@ -45,12 +47,6 @@ type Guard struct {
 	failures   *buckets[netip.Addr]
 }
 
-// who is what tells principals from each other.
-type who struct {
-	kind Kind
-	id   string
-}
-
 // remembered is of how many principals, and addresses, a limit knows the past.
 const remembered = 16_384
 
@@ -70,7 +66,7 @@ func NewGuard(s Settings) *Guard {
 func (g *Guard) Guard(to route.Route, next route.Handler) route.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		from := g.Proxies.addressOf(r)
-		a := &attempt{Record{Principal: g.nobody, From: from, Operation: to.Operation, Method: r.Method, Path: r.URL.Path}}
+		a := &attempt{Record: Record{Principal: g.nobody, From: from, Operation: to.Operation, Method: r.Method, Path: r.URL.Path}}
 		ctx, err := g.admit(to, r, a)
 		if err == nil {
 			err = next(w, r.WithContext(context.WithValue(ctx, attemptKey{}, a)))
@@ -97,8 +93,11 @@ func (g *Guard) admit(to route.Route, r *http.Request, a *attempt) (context.Cont
 		return nil, err
 	}
 	a.Principal = p
+	if p.Kind == Authenticator {
+		a.remember(r, now)
+	}
 	if p.Kind != Anonymous {
-		if wait, ok := g.principals.take(who{p.Kind, p.ID}, now); !ok {
+		if wait, ok := g.principals.take(p.who(), now); !ok {
 			return nil, g.slow(r, TooMany, "you send too many requests", wait)
 		}
 	}

@@ -23,10 +23,15 @@ import (
 type passwords struct {
 	right map[string]attributes
 	asked int
+	hangs bool
 }
 
 func (p *passwords) Authenticate(ctx context.Context, sources map[string][]string) (context.Context, error) {
 	p.asked++
+	if p.hangs {
+		<-ctx.Done()
+		return ctx, ctx.Err()
+	}
 	for _, said := range sources["X-Password"] {
 		if of, ok := p.right[said]; ok {
 			return client.NewContext(ctx, client.Info{Auth: of}), nil

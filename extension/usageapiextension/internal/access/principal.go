@@ -35,6 +35,23 @@ type Principal struct {
 	hash apikey.Hash // of the key, where it is one of a key
 }
 
+// who is what tells principals from each other.
+type who struct {
+	kind Kind
+	id   string
+}
+
+func (p *Principal) who() who { return who{p.Kind, p.ID} }
+
+// Known returns a text that tells a principal from all others; "" where nobody has to say
+// who they are.
+func (p *Principal) Known() string {
+	if p.Kind == Anonymous {
+		return ""
+	}
+	return string(p.Kind) + "/" + p.ID
+}
+
 // An Owner is who an instance belongs to. "" is nobody.
 type Owner struct{ UserID, OrgID string }
 
@@ -82,7 +99,7 @@ type attemptKey struct{}
 
 // With returns a context of requests of p.
 func With(ctx context.Context, p *Principal) context.Context {
-	return context.WithValue(ctx, attemptKey{}, &attempt{Record{Principal: p}})
+	return context.WithValue(ctx, attemptKey{}, &attempt{Record: Record{Principal: p}})
 }
 
 // From returns whose request it is, Nobody where that was not found out.

@@ -19,8 +19,8 @@ import (
 // API answers from what is in the store. It is safe for concurrent use.
 type API struct {
 	settings Settings
-	streams  chan struct{} // one for each client that follows
-	process  string        // tells the versions of this process from those of others
+	clients  *clients // that follow
+	process  string   // tells the versions of this process from those of others
 	reuse    reuse
 }
 
@@ -32,6 +32,9 @@ type Settings struct {
 	// Viewer returns what the principal of a request sees. It is asked anew for each
 	// answer, and for each event of a stream.
 	Viewer func(context.Context) query.Viewer
+	// Principal tells from all others who sends a request; "" is nobody, whom
+	// MaxClientsPerPrincipal does not count. nil is nobody ever.
+	Principal func(context.Context) string
 	// Allowed reports whether a request may go on that was let in: it is asked while a
 	// stream lasts. nil allows all.
 	Allowed func(context.Context) bool
@@ -42,15 +45,16 @@ type Settings struct {
 
 // Stream bounds those who follow changes.
 type Stream struct {
-	MaxClients   int
-	Interval     time.Duration // between two looks at what changed
-	WriteTimeout time.Duration // for what is written at once
+	MaxClients             int
+	MaxClientsPerPrincipal int           // below 1 is no limit
+	Interval               time.Duration // between two looks at what changed
+	WriteTimeout           time.Duration // for what is written at once
 }
 
 // New returns an API.
 func New(s Settings) *API {
 	return &API{
-		settings: s, streams: make(chan struct{}, s.Stream.MaxClients),
+		settings: s, clients: newClients(s.Stream),
 		process: strings.ReplaceAll(uuid.New().String(), "-", ""),
 	}
 }
@@ -81,4 +85,4 @@ func (a *API) Respond(w http.ResponseWriter, r *http.Request, contentType string
 }
 
 // Clients is how many follow changes.
-func (a *API) Clients() int { return len(a.streams) }
+func (a *API) Clients() int { return a.clients.len() }

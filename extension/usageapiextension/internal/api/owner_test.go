@@ -55,6 +55,10 @@ func open(t testing.TB, stream api.Stream) *world {
 			me, _ := ctx.Value(userKey{}).(string)
 			return func(user, _ string) bool { return me == "admin" || user == me }
 		},
+		Principal: func(ctx context.Context) string {
+			me, _ := ctx.Value(userKey{}).(string)
+			return me
+		},
 		Ended: func(_ context.Context, end api.End) { w.ended <- end },
 	})
 	routes := route.New(w.api.Routes(), func(_ route.Route, next route.Handler) route.Handler { return next }, zap.NewNop())

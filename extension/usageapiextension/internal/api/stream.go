@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/problem"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/query"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/store"
 )
@@ -21,11 +20,13 @@ type End string
 
 // The ends.
 const (
-	EndClient   End = "client"   // the client left
-	EndSlow     End = "slow"     // the client did not read
-	EndFull     End = "full"     // there are too many: it never began
-	EndShutdown End = "shutdown" // of the collector
-	EndRevoked  End = "revoked"  // the client may not follow any more
+	EndClient End = "client" // the client left
+	EndSlow   End = "slow"   // the client did not read
+	EndFull   End = "full"   // there are too many: it never began
+	// EndFullPrincipal is that there are too many of the same principal.
+	EndFullPrincipal End = "full_principal"
+	EndShutdown      End = "shutdown" // of the collector
+	EndRevoked       End = "revoked"  // the client may not follow any more
 )
 
 const (
@@ -52,19 +53,21 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var end End
-	select {
-	case a.streams <- struct{}{}:
-		defer func() {
-			<-a.streams // before it is told that there is room
-			if end != "" {
-				a.settings.Ended(context.WithoutCancel(r.Context()), end)
-			}
-		}()
-	default:
-		a.settings.Ended(r.Context(), EndFull)
-		return problem.New(http.StatusServiceUnavailable, "too many follow changes already: at most %d", cap(a.streams)).RetryAfter(30 * time.Second)
+	principal := ""
+	if of := a.settings.Principal; of != nil {
+		principal = of(r.Context())
 	}
+	end, err := a.clients.enter(principal)
+	if err != nil {
+		a.settings.Ended(r.Context(), end)
+		return err
+	}
+	defer func() {
+		a.clients.leave(principal) // before it is told that there is room
+		if end != "" {
+			a.settings.Ended(context.WithoutCancel(r.Context()), end)
+		}
+	}()
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")

@@ -137,6 +137,30 @@ func TestStream(t *testing.T) {
 	assert.Equal(t, api.EndShutdown, <-w.ended)
 }
 
+// Who follows by too many connections keeps nobody else from following.
+func TestStreamsOfOnePrincipal(t *testing.T) {
+	stream := quick(4)
+	stream.MaxClientsPerPrincipal = 2
+	w := open(t, stream)
+	const path = "/api/v1/usage/stream"
+	first := w.follow(t, "user-1", path, "")
+	first.upTo(t)
+	w.follow(t, "user-1", path, "").upTo(t)
+	status, body := w.get(t, "user-1", path)
+	assert.Equal(t, http.StatusTooManyRequests, status, body)
+	assert.Equal(t, api.EndFullPrincipal, <-w.ended)
+	w.follow(t, "user-2", path, "").upTo(t)
+	assert.Equal(t, 3, w.api.Clients())
+	first.leave()
+	assert.Equal(t, api.EndClient, <-w.ended)
+	w.follow(t, "user-1", path, "").upTo(t)
+	// Whom nobody knows only the other limit counts.
+	w.follow(t, "", path, "").upTo(t)
+	status, _ = w.get(t, "", path)
+	assert.Equal(t, http.StatusServiceUnavailable, status)
+	assert.Equal(t, api.EndFull, <-w.ended)
+}
+
 func TestAStreamShowsOnlyWhatIsSeen(t *testing.T) {
 	w := open(t, quick(1))
 	w.store.Consume(storetest.Machine(1).Levels(1))

@@ -35,6 +35,8 @@ type TelemetryBuilder struct {
 	ExtensionUsageAPIRefusals               metric.Int64Counter
 	ExtensionUsageAPIRules                  metric.Int64ObservableGauge
 	ExtensionUsageAPIRulesDamaged           metric.Int64Counter
+	ExtensionUsageAPISignals                metric.Int64ObservableGauge
+	ExtensionUsageAPISignalsIgnored         metric.Int64ObservableCounter
 	ExtensionUsageAPIStoreSize              metric.Int64ObservableGauge
 	ExtensionUsageAPIStreamClients          metric.Int64ObservableGauge
 	ExtensionUsageAPIStreamsEnded           metric.Int64Counter
@@ -98,6 +100,36 @@ func (builder *TelemetryBuilder) RegisterExtensionUsageAPIRulesCallback(cb metri
 		cb(ctx, &observerInt64{inst: builder.ExtensionUsageAPIRules, obs: o})
 		return nil
 	}, builder.ExtensionUsageAPIRules)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExtensionUsageAPISignalsCallback sets callback for observable ExtensionUsageAPISignals metric.
+func (builder *TelemetryBuilder) RegisterExtensionUsageAPISignalsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExtensionUsageAPISignals, obs: o})
+		return nil
+	}, builder.ExtensionUsageAPISignals)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterExtensionUsageAPISignalsIgnoredCallback sets callback for observable ExtensionUsageAPISignalsIgnored metric.
+func (builder *TelemetryBuilder) RegisterExtensionUsageAPISignalsIgnoredCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ExtensionUsageAPISignalsIgnored, obs: o})
+		return nil
+	}, builder.ExtensionUsageAPISignalsIgnored)
 	if err != nil {
 		return err
 	}
@@ -305,6 +337,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_extension_usage_api_rules_damaged",
 		metric.WithDescription("Values with threshold rules that could not be used at start, or not all of them. They are set aside. [Development]"),
 		metric.WithUnit("{value}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPISignals, err = builder.meter.Int64ObservableGauge(
+		"otelcol_extension_usage_api_signals",
+		metric.WithDescription("Components with which something is wrong now, by signal. [Development]"),
+		metric.WithUnit("{component}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ExtensionUsageAPISignalsIgnored, err = builder.meter.Int64ObservableCounter(
+		"otelcol_extension_usage_api_signals_ignored",
+		metric.WithDescription("What components said of themselves by signals that there are none of, or that found no room. [Development]"),
+		metric.WithUnit("{signal}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ExtensionUsageAPIStoreSize, err = builder.meter.Int64ObservableGauge(
