@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,4 +77,61 @@ func TestTheUsageAPI(t *testing.T) {
 	c.waitAPI(t, "/health", is("healthy\n"))
 	c.stop(t)
 	require.NoError(t, b.Close())
+}
+
+// TestGetIsWhatTheKernelSays: what /get says of disks lies between two looks at /proc/diskstats.
+func TestGetIsWhatTheKernelSays(t *testing.T) {
+	addr := freePort(t)
+	broker(t, addr, t.TempDir())
+	c := start(t, addr)
+	before := diskstats(t)
+	began := time.Now()
+	var got struct {
+		Timestamp int64
+		Memory    struct{ Total, Free, Available int64 }
+		Disks     []map[string]any
+	}
+	c.waitAPI(t, "/get", func(status int, body string) bool {
+		return status == http.StatusOK && json.Unmarshal([]byte(body), &got) == nil && got.Timestamp > began.Unix()
+	})
+	after := diskstats(t)
+	c.stop(t)
+	assert.Positive(t, got.Memory.Free)
+	assert.Less(t, got.Memory.Free, got.Memory.Total)
+	assert.NotEqual(t, got.Memory.Free, got.Memory.Available)
+	if len(got.Disks) == 0 {
+		t.Skip("SKIPPED: this machine has no disk that counts")
+	}
+	fields := []string{
+		"reads_completed", "reads_merged", "sectors_read", "time_reading", "writes_completed", "writes_merged", "sectors_written", "time_writing",
+		"io_in_progress", "time_doing_io", "weighted_time_doing_io",
+	}
+	for _, d := range got.Disks {
+		name := d["device_name"].(string)
+		for i, field := range fields {
+			if field == "io_in_progress" { // goes up and down
+				continue
+			}
+			value := d[field].(float64)
+			assert.GreaterOrEqual(t, value, before[name][i], "%s %s", name, field)
+			assert.LessOrEqual(t, value, after[name][i], "%s %s", name, field)
+		}
+	}
+}
+
+// diskstats returns the numbers of /proc/diskstats, by device.
+func diskstats(t *testing.T) map[string][]float64 {
+	t.Helper()
+	text, err := os.ReadFile("/proc/diskstats")
+	require.NoError(t, err)
+	all := map[string][]float64{}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		for _, s := range f[3:] {
+			n, err := strconv.ParseFloat(s, 64)
+			require.NoError(t, err)
+			all[f[2]] = append(all[f[2]], n)
+		}
+	}
+	return all
 }

@@ -51,6 +51,7 @@ func (s *hostSource) recordMemory(ts pcommon.Timestamp) {
 	m := &sn.Memory
 	mb.RecordVMMemoryUsageDataPoint(ts, integer(m.Used()))
 	mb.RecordVMMemoryLimitDataPoint(ts, integer(m.Total))
+	mb.RecordVMMemoryFreeDataPoint(ts, integer(m.Free))
 	if m.Total > 0 {
 		mb.RecordVMMemoryUtilizationDataPoint(ts, float64(m.Used())/float64(m.Total))
 	}
@@ -69,6 +70,11 @@ func (s *hostSource) recordStorage(ts pcommon.Timestamp) {
 		mb.RecordVMDiskOperationsDataPoint(ts, integer(d.Writes), d.Name, write)
 		mb.RecordVMDiskOperationTimeDataPoint(ts, float64(d.ReadMillis)/1000, d.Name, read)
 		mb.RecordVMDiskOperationTimeDataPoint(ts, float64(d.WriteMillis)/1000, d.Name, write)
+		mb.RecordVMDiskMergedDataPoint(ts, integer(d.ReadsMerged), d.Name, read)
+		mb.RecordVMDiskMergedDataPoint(ts, integer(d.WritesMerged), d.Name, write)
+		mb.RecordVMDiskPendingOperationsDataPoint(ts, integer(d.InProgress), d.Name)
+		mb.RecordVMDiskIoTimeDataPoint(ts, float64(d.IOMillis)/1000, d.Name)
+		mb.RecordVMDiskWeightedIoTimeDataPoint(ts, float64(d.WeightedIOMillis)/1000, d.Name)
 	}
 	for i := range sn.Filesystems {
 		f := &sn.Filesystems[i]
@@ -99,6 +105,9 @@ func (s *hostSource) recordNetwork(ts pcommon.Timestamp) {
 		mb.RecordVMNetworkPacketDroppedDataPoint(ts, integer(n.RxDropped), n.Name, receive)
 		mb.RecordVMNetworkErrorsDataPoint(ts, integer(n.TxErrors), n.Name, transmit)
 		mb.RecordVMNetworkErrorsDataPoint(ts, integer(n.RxErrors), n.Name, receive)
+		if n.Speed > 0 {
+			mb.RecordVMNetworkSpeedDataPoint(ts, n.Speed, n.Name)
+		}
 	}
 }
 

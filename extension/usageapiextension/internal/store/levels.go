@@ -113,7 +113,7 @@ const (
 	ReceiveErrors
 	TransmitDropped
 	ReceiveDropped
-	Speed // Mbit/s
+	Speed // bit/s
 	numInterfaceValues
 )
 

@@ -124,11 +124,12 @@ func (w *writer) legacyNetwork(l *store.Levels) {
 			{"errors_out", store.TransmitErrors},
 			{"drops_in", store.ReceiveDropped},
 			{"drops_out", store.TransmitDropped},
-			{"speed", store.Speed},
 		} {
 			c, _ := n.Value(v.value)
 			w.integer(v.k, c, true)
 		}
+		speed, _ := n.Value(store.Speed)
+		w.integer("speed", speed/1_000_000, true) // Mbit/s, as /sys/class/net has it
 		w.end('}')
 	}
 	w.end(']')

@@ -47,6 +47,7 @@ type Disk struct {
 type Interface struct {
 	Name  string
 	Birth uint64 // differs when another interface has the name; the same across boots
+	Speed int64  // of the link, in bit/s; 0 where there is none, or it is not known
 	InterfaceStats
 }
 

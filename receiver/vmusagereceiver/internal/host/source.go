@@ -177,7 +177,7 @@ func (s *Source) readDevices(sn *Snapshot) {
 	}
 	if sn.HasNetwork = sn.note(s.interfaces.err); sn.HasNetwork {
 		for d, v := range s.interfaces.all() {
-			sn.Interfaces = append(sn.Interfaces, Interface{d.name, d.birth, *v})
+			sn.Interfaces = append(sn.Interfaces, Interface{d.name, d.birth, d.speed, *v})
 		}
 	}
 }

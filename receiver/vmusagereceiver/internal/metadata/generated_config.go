@@ -993,6 +993,103 @@ func (ms *VMDiskIoMetricConfig) Validate() error {
 	return nil
 }
 
+// VMDiskIoTimeMetricAttributeKey specifies the key of an attribute for the vm.disk.io_time metric.
+type VMDiskIoTimeMetricAttributeKey string
+
+const (
+	VMDiskIoTimeMetricAttributeKeySystemDevice VMDiskIoTimeMetricAttributeKey = "system.device"
+)
+
+// VMDiskIoTimeMetricConfig provides config for the vm.disk.io_time metric.
+type VMDiskIoTimeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                           `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []VMDiskIoTimeMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *VMDiskIoTimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *VMDiskIoTimeMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case VMDiskIoTimeMetricAttributeKeySystemDevice:
+		default:
+			return fmt.Errorf("metric vm.disk.io_time doesn't have an attribute %v, valid attributes: [system.device]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// VMDiskMergedMetricAttributeKey specifies the key of an attribute for the vm.disk.merged metric.
+type VMDiskMergedMetricAttributeKey string
+
+const (
+	VMDiskMergedMetricAttributeKeySystemDevice    VMDiskMergedMetricAttributeKey = "system.device"
+	VMDiskMergedMetricAttributeKeyDiskIoDirection VMDiskMergedMetricAttributeKey = "disk.io.direction"
+)
+
+// VMDiskMergedMetricConfig provides config for the vm.disk.merged metric.
+type VMDiskMergedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                           `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []VMDiskMergedMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *VMDiskMergedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *VMDiskMergedMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case VMDiskMergedMetricAttributeKeySystemDevice, VMDiskMergedMetricAttributeKeyDiskIoDirection:
+		default:
+			return fmt.Errorf("metric vm.disk.merged doesn't have an attribute %v, valid attributes: [system.device, disk.io.direction]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // VMDiskOperationTimeMetricAttributeKey specifies the key of an attribute for the vm.disk.operation_time metric.
 type VMDiskOperationTimeMetricAttributeKey string
 
@@ -1079,6 +1176,102 @@ func (ms *VMDiskOperationsMetricConfig) Validate() error {
 		case VMDiskOperationsMetricAttributeKeySystemDevice, VMDiskOperationsMetricAttributeKeyDiskIoDirection:
 		default:
 			return fmt.Errorf("metric vm.disk.operations doesn't have an attribute %v, valid attributes: [system.device, disk.io.direction]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// VMDiskPendingOperationsMetricAttributeKey specifies the key of an attribute for the vm.disk.pending_operations metric.
+type VMDiskPendingOperationsMetricAttributeKey string
+
+const (
+	VMDiskPendingOperationsMetricAttributeKeySystemDevice VMDiskPendingOperationsMetricAttributeKey = "system.device"
+)
+
+// VMDiskPendingOperationsMetricConfig provides config for the vm.disk.pending_operations metric.
+type VMDiskPendingOperationsMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                      `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []VMDiskPendingOperationsMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *VMDiskPendingOperationsMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *VMDiskPendingOperationsMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case VMDiskPendingOperationsMetricAttributeKeySystemDevice:
+		default:
+			return fmt.Errorf("metric vm.disk.pending_operations doesn't have an attribute %v, valid attributes: [system.device]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
+// VMDiskWeightedIoTimeMetricAttributeKey specifies the key of an attribute for the vm.disk.weighted_io_time metric.
+type VMDiskWeightedIoTimeMetricAttributeKey string
+
+const (
+	VMDiskWeightedIoTimeMetricAttributeKeySystemDevice VMDiskWeightedIoTimeMetricAttributeKey = "system.device"
+)
+
+// VMDiskWeightedIoTimeMetricConfig provides config for the vm.disk.weighted_io_time metric.
+type VMDiskWeightedIoTimeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                                   `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []VMDiskWeightedIoTimeMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *VMDiskWeightedIoTimeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *VMDiskWeightedIoTimeMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case VMDiskWeightedIoTimeMetricAttributeKeySystemDevice:
+		default:
+			return fmt.Errorf("metric vm.disk.weighted_io_time doesn't have an attribute %v, valid attributes: [system.device]", val)
 		}
 	}
 
@@ -1189,6 +1382,26 @@ func (ms *VMFilesystemUtilizationMetricConfig) Validate() error {
 		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
 	}
 
+	return nil
+}
+
+// VMMemoryFreeMetricConfig provides config for the vm.memory.free metric.
+type VMMemoryFreeMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+}
+
+func (ms *VMMemoryFreeMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
 	return nil
 }
 
@@ -1448,6 +1661,54 @@ func (ms *VMNetworkPacketDroppedMetricConfig) Validate() error {
 	return nil
 }
 
+// VMNetworkSpeedMetricAttributeKey specifies the key of an attribute for the vm.network.speed metric.
+type VMNetworkSpeedMetricAttributeKey string
+
+const (
+	VMNetworkSpeedMetricAttributeKeyNetworkInterfaceName VMNetworkSpeedMetricAttributeKey = "network.interface.name"
+)
+
+// VMNetworkSpeedMetricConfig provides config for the vm.network.speed metric.
+type VMNetworkSpeedMetricConfig struct {
+	Enabled          bool `mapstructure:"enabled"`
+	enabledSetByUser bool
+
+	AggregationStrategy string                             `mapstructure:"aggregation_strategy"`
+	EnabledAttributes   []VMNetworkSpeedMetricAttributeKey `mapstructure:"attributes"`
+}
+
+func (ms *VMNetworkSpeedMetricConfig) Unmarshal(parser *confmap.Conf) error {
+	if parser == nil {
+		return nil
+	}
+
+	err := parser.Unmarshal(ms)
+	if err != nil {
+		return err
+	}
+
+	ms.enabledSetByUser = parser.IsSet("enabled")
+	return nil
+}
+
+func (ms *VMNetworkSpeedMetricConfig) Validate() error {
+	for _, val := range ms.EnabledAttributes {
+		switch val {
+		case VMNetworkSpeedMetricAttributeKeyNetworkInterfaceName:
+		default:
+			return fmt.Errorf("metric vm.network.speed doesn't have an attribute %v, valid attributes: [network.interface.name]", val)
+		}
+	}
+
+	switch ms.AggregationStrategy {
+	case AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax:
+	default:
+		return fmt.Errorf("invalid aggregation strategy %q, valid strategies: [%s, %s, %s, %s]", ms.AggregationStrategy, AggregationStrategySum, AggregationStrategyAvg, AggregationStrategyMin, AggregationStrategyMax)
+	}
+
+	return nil
+}
+
 // VMPagingUsageMetricAttributeKey specifies the key of an attribute for the vm.paging.usage metric.
 type VMPagingUsageMetricAttributeKey string
 
@@ -1649,10 +1910,15 @@ type MetricsConfig struct {
 	VMCPUTime               VMCPUTimeMetricConfig               `mapstructure:"vm.cpu.time"`
 	VMCPUUtilization        VMCPUUtilizationMetricConfig        `mapstructure:"vm.cpu.utilization"`
 	VMDiskIo                VMDiskIoMetricConfig                `mapstructure:"vm.disk.io"`
+	VMDiskIoTime            VMDiskIoTimeMetricConfig            `mapstructure:"vm.disk.io_time"`
+	VMDiskMerged            VMDiskMergedMetricConfig            `mapstructure:"vm.disk.merged"`
 	VMDiskOperationTime     VMDiskOperationTimeMetricConfig     `mapstructure:"vm.disk.operation_time"`
 	VMDiskOperations        VMDiskOperationsMetricConfig        `mapstructure:"vm.disk.operations"`
+	VMDiskPendingOperations VMDiskPendingOperationsMetricConfig `mapstructure:"vm.disk.pending_operations"`
+	VMDiskWeightedIoTime    VMDiskWeightedIoTimeMetricConfig    `mapstructure:"vm.disk.weighted_io_time"`
 	VMFilesystemUsage       VMFilesystemUsageMetricConfig       `mapstructure:"vm.filesystem.usage"`
 	VMFilesystemUtilization VMFilesystemUtilizationMetricConfig `mapstructure:"vm.filesystem.utilization"`
+	VMMemoryFree            VMMemoryFreeMetricConfig            `mapstructure:"vm.memory.free"`
 	VMMemoryLimit           VMMemoryLimitMetricConfig           `mapstructure:"vm.memory.limit"`
 	VMMemoryUsage           VMMemoryUsageMetricConfig           `mapstructure:"vm.memory.usage"`
 	VMMemoryUtilization     VMMemoryUtilizationMetricConfig     `mapstructure:"vm.memory.utilization"`
@@ -1660,6 +1926,7 @@ type MetricsConfig struct {
 	VMNetworkIo             VMNetworkIoMetricConfig             `mapstructure:"vm.network.io"`
 	VMNetworkPacketCount    VMNetworkPacketCountMetricConfig    `mapstructure:"vm.network.packet.count"`
 	VMNetworkPacketDropped  VMNetworkPacketDroppedMetricConfig  `mapstructure:"vm.network.packet.dropped"`
+	VMNetworkSpeed          VMNetworkSpeedMetricConfig          `mapstructure:"vm.network.speed"`
 	VMPagingUsage           VMPagingUsageMetricConfig           `mapstructure:"vm.paging.usage"`
 	VMProcessCount          VMProcessCountMetricConfig          `mapstructure:"vm.process.count"`
 	VMStorageLimit          VMStorageLimitMetricConfig          `mapstructure:"vm.storage.limit"`
@@ -1770,6 +2037,16 @@ func DefaultMetricsConfig() MetricsConfig {
 			AggregationStrategy: AggregationStrategySum,
 			EnabledAttributes:   []VMDiskIoMetricAttributeKey{VMDiskIoMetricAttributeKeySystemDevice, VMDiskIoMetricAttributeKeyDiskIoDirection},
 		},
+		VMDiskIoTime: VMDiskIoTimeMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []VMDiskIoTimeMetricAttributeKey{VMDiskIoTimeMetricAttributeKeySystemDevice},
+		},
+		VMDiskMerged: VMDiskMergedMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []VMDiskMergedMetricAttributeKey{VMDiskMergedMetricAttributeKeySystemDevice, VMDiskMergedMetricAttributeKeyDiskIoDirection},
+		},
 		VMDiskOperationTime: VMDiskOperationTimeMetricConfig{
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategySum,
@@ -1780,6 +2057,16 @@ func DefaultMetricsConfig() MetricsConfig {
 			AggregationStrategy: AggregationStrategySum,
 			EnabledAttributes:   []VMDiskOperationsMetricAttributeKey{VMDiskOperationsMetricAttributeKeySystemDevice, VMDiskOperationsMetricAttributeKeyDiskIoDirection},
 		},
+		VMDiskPendingOperations: VMDiskPendingOperationsMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []VMDiskPendingOperationsMetricAttributeKey{VMDiskPendingOperationsMetricAttributeKeySystemDevice},
+		},
+		VMDiskWeightedIoTime: VMDiskWeightedIoTimeMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategySum,
+			EnabledAttributes:   []VMDiskWeightedIoTimeMetricAttributeKey{VMDiskWeightedIoTimeMetricAttributeKeySystemDevice},
+		},
 		VMFilesystemUsage: VMFilesystemUsageMetricConfig{
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategySum,
@@ -1789,6 +2076,9 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategyAvg,
 			EnabledAttributes:   []VMFilesystemUtilizationMetricAttributeKey{VMFilesystemUtilizationMetricAttributeKeySystemDevice, VMFilesystemUtilizationMetricAttributeKeySystemFilesystemMountpoint, VMFilesystemUtilizationMetricAttributeKeySystemFilesystemType},
+		},
+		VMMemoryFree: VMMemoryFreeMetricConfig{
+			Enabled: true,
 		},
 		VMMemoryLimit: VMMemoryLimitMetricConfig{
 			Enabled: true,
@@ -1818,6 +2108,11 @@ func DefaultMetricsConfig() MetricsConfig {
 			Enabled:             true,
 			AggregationStrategy: AggregationStrategySum,
 			EnabledAttributes:   []VMNetworkPacketDroppedMetricAttributeKey{VMNetworkPacketDroppedMetricAttributeKeyNetworkInterfaceName, VMNetworkPacketDroppedMetricAttributeKeyNetworkIoDirection},
+		},
+		VMNetworkSpeed: VMNetworkSpeedMetricConfig{
+			Enabled:             true,
+			AggregationStrategy: AggregationStrategyAvg,
+			EnabledAttributes:   []VMNetworkSpeedMetricAttributeKey{VMNetworkSpeedMetricAttributeKeyNetworkInterfaceName},
 		},
 		VMPagingUsage: VMPagingUsageMetricConfig{
 			Enabled:             true,

@@ -126,6 +126,16 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []VMDiskIoMetricAttributeKey{VMDiskIoMetricAttributeKeySystemDevice, VMDiskIoMetricAttributeKeyDiskIoDirection},
 					},
+					VMDiskIoTime: VMDiskIoTimeMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []VMDiskIoTimeMetricAttributeKey{VMDiskIoTimeMetricAttributeKeySystemDevice},
+					},
+					VMDiskMerged: VMDiskMergedMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []VMDiskMergedMetricAttributeKey{VMDiskMergedMetricAttributeKeySystemDevice, VMDiskMergedMetricAttributeKeyDiskIoDirection},
+					},
 					VMDiskOperationTime: VMDiskOperationTimeMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategySum,
@@ -136,6 +146,16 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []VMDiskOperationsMetricAttributeKey{VMDiskOperationsMetricAttributeKeySystemDevice, VMDiskOperationsMetricAttributeKeyDiskIoDirection},
 					},
+					VMDiskPendingOperations: VMDiskPendingOperationsMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []VMDiskPendingOperationsMetricAttributeKey{VMDiskPendingOperationsMetricAttributeKeySystemDevice},
+					},
+					VMDiskWeightedIoTime: VMDiskWeightedIoTimeMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []VMDiskWeightedIoTimeMetricAttributeKey{VMDiskWeightedIoTimeMetricAttributeKeySystemDevice},
+					},
 					VMFilesystemUsage: VMFilesystemUsageMetricConfig{
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategySum,
@@ -145,6 +165,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []VMFilesystemUtilizationMetricAttributeKey{VMFilesystemUtilizationMetricAttributeKeySystemDevice, VMFilesystemUtilizationMetricAttributeKeySystemFilesystemMountpoint, VMFilesystemUtilizationMetricAttributeKeySystemFilesystemType},
+					},
+					VMMemoryFree: VMMemoryFreeMetricConfig{
+						Enabled: true,
 					},
 					VMMemoryLimit: VMMemoryLimitMetricConfig{
 						Enabled: true,
@@ -174,6 +197,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled:             true,
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []VMNetworkPacketDroppedMetricAttributeKey{VMNetworkPacketDroppedMetricAttributeKeyNetworkInterfaceName, VMNetworkPacketDroppedMetricAttributeKeyNetworkIoDirection},
+					},
+					VMNetworkSpeed: VMNetworkSpeedMetricConfig{
+						Enabled:             true,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VMNetworkSpeedMetricAttributeKey{VMNetworkSpeedMetricAttributeKeyNetworkInterfaceName},
 					},
 					VMPagingUsage: VMPagingUsageMetricConfig{
 						Enabled:             true,
@@ -304,6 +332,16 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []VMDiskIoMetricAttributeKey{VMDiskIoMetricAttributeKeySystemDevice, VMDiskIoMetricAttributeKeyDiskIoDirection},
 					},
+					VMDiskIoTime: VMDiskIoTimeMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []VMDiskIoTimeMetricAttributeKey{VMDiskIoTimeMetricAttributeKeySystemDevice},
+					},
+					VMDiskMerged: VMDiskMergedMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []VMDiskMergedMetricAttributeKey{VMDiskMergedMetricAttributeKeySystemDevice, VMDiskMergedMetricAttributeKeyDiskIoDirection},
+					},
 					VMDiskOperationTime: VMDiskOperationTimeMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategySum,
@@ -314,6 +352,16 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []VMDiskOperationsMetricAttributeKey{VMDiskOperationsMetricAttributeKeySystemDevice, VMDiskOperationsMetricAttributeKeyDiskIoDirection},
 					},
+					VMDiskPendingOperations: VMDiskPendingOperationsMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []VMDiskPendingOperationsMetricAttributeKey{VMDiskPendingOperationsMetricAttributeKeySystemDevice},
+					},
+					VMDiskWeightedIoTime: VMDiskWeightedIoTimeMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategySum,
+						EnabledAttributes:   []VMDiskWeightedIoTimeMetricAttributeKey{VMDiskWeightedIoTimeMetricAttributeKeySystemDevice},
+					},
 					VMFilesystemUsage: VMFilesystemUsageMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategySum,
@@ -323,6 +371,9 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategyAvg,
 						EnabledAttributes:   []VMFilesystemUtilizationMetricAttributeKey{VMFilesystemUtilizationMetricAttributeKeySystemDevice, VMFilesystemUtilizationMetricAttributeKeySystemFilesystemMountpoint, VMFilesystemUtilizationMetricAttributeKeySystemFilesystemType},
+					},
+					VMMemoryFree: VMMemoryFreeMetricConfig{
+						Enabled: false,
 					},
 					VMMemoryLimit: VMMemoryLimitMetricConfig{
 						Enabled: false,
@@ -353,6 +404,11 @@ func TestMetricsBuilderConfig(t *testing.T) {
 						AggregationStrategy: AggregationStrategySum,
 						EnabledAttributes:   []VMNetworkPacketDroppedMetricAttributeKey{VMNetworkPacketDroppedMetricAttributeKeyNetworkInterfaceName, VMNetworkPacketDroppedMetricAttributeKeyNetworkIoDirection},
 					},
+					VMNetworkSpeed: VMNetworkSpeedMetricConfig{
+						Enabled:             false,
+						AggregationStrategy: AggregationStrategyAvg,
+						EnabledAttributes:   []VMNetworkSpeedMetricAttributeKey{VMNetworkSpeedMetricAttributeKeyNetworkInterfaceName},
+					},
 					VMPagingUsage: VMPagingUsageMetricConfig{
 						Enabled:             false,
 						AggregationStrategy: AggregationStrategySum,
@@ -382,7 +438,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := loadMetricsBuilderConfig(t, tt.name)
-			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(HwEnergyMetricConfig{}, HwErrorsMetricConfig{}, HwGpuClockFrequencyMetricConfig{}, HwGpuIoMetricConfig{}, HwGpuMemoryLimitMetricConfig{}, HwGpuMemoryUsageMetricConfig{}, HwGpuMemoryUtilizationMetricConfig{}, HwGpuNvlinkIoMetricConfig{}, HwGpuProcessMemoryUsageMetricConfig{}, HwGpuProcessUtilizationMetricConfig{}, HwGpuUtilizationMetricConfig{}, HwGpuVgpuMemoryUsageMetricConfig{}, HwGpuVgpuUtilizationMetricConfig{}, HwPowerMetricConfig{}, HwTemperatureMetricConfig{}, VMCPULoadAverage15mMetricConfig{}, VMCPULoadAverage1mMetricConfig{}, VMCPULoadAverage5mMetricConfig{}, VMCPULogicalCountMetricConfig{}, VMCPUTimeMetricConfig{}, VMCPUUtilizationMetricConfig{}, VMDiskIoMetricConfig{}, VMDiskOperationTimeMetricConfig{}, VMDiskOperationsMetricConfig{}, VMFilesystemUsageMetricConfig{}, VMFilesystemUtilizationMetricConfig{}, VMMemoryLimitMetricConfig{}, VMMemoryUsageMetricConfig{}, VMMemoryUtilizationMetricConfig{}, VMNetworkErrorsMetricConfig{}, VMNetworkIoMetricConfig{}, VMNetworkPacketCountMetricConfig{}, VMNetworkPacketDroppedMetricConfig{}, VMPagingUsageMetricConfig{}, VMProcessCountMetricConfig{}, VMStorageLimitMetricConfig{}, VMStorageUsageMetricConfig{}, VMUptimeMetricConfig{}, VMWindowUtilizationMetricConfig{}))
+			diff := cmp.Diff(tt.want, cfg, cmpopts.IgnoreUnexported(HwEnergyMetricConfig{}, HwErrorsMetricConfig{}, HwGpuClockFrequencyMetricConfig{}, HwGpuIoMetricConfig{}, HwGpuMemoryLimitMetricConfig{}, HwGpuMemoryUsageMetricConfig{}, HwGpuMemoryUtilizationMetricConfig{}, HwGpuNvlinkIoMetricConfig{}, HwGpuProcessMemoryUsageMetricConfig{}, HwGpuProcessUtilizationMetricConfig{}, HwGpuUtilizationMetricConfig{}, HwGpuVgpuMemoryUsageMetricConfig{}, HwGpuVgpuUtilizationMetricConfig{}, HwPowerMetricConfig{}, HwTemperatureMetricConfig{}, VMCPULoadAverage15mMetricConfig{}, VMCPULoadAverage1mMetricConfig{}, VMCPULoadAverage5mMetricConfig{}, VMCPULogicalCountMetricConfig{}, VMCPUTimeMetricConfig{}, VMCPUUtilizationMetricConfig{}, VMDiskIoMetricConfig{}, VMDiskIoTimeMetricConfig{}, VMDiskMergedMetricConfig{}, VMDiskOperationTimeMetricConfig{}, VMDiskOperationsMetricConfig{}, VMDiskPendingOperationsMetricConfig{}, VMDiskWeightedIoTimeMetricConfig{}, VMFilesystemUsageMetricConfig{}, VMFilesystemUtilizationMetricConfig{}, VMMemoryFreeMetricConfig{}, VMMemoryLimitMetricConfig{}, VMMemoryUsageMetricConfig{}, VMMemoryUtilizationMetricConfig{}, VMNetworkErrorsMetricConfig{}, VMNetworkIoMetricConfig{}, VMNetworkPacketCountMetricConfig{}, VMNetworkPacketDroppedMetricConfig{}, VMNetworkSpeedMetricConfig{}, VMPagingUsageMetricConfig{}, VMProcessCountMetricConfig{}, VMStorageLimitMetricConfig{}, VMStorageUsageMetricConfig{}, VMUptimeMetricConfig{}, VMWindowUtilizationMetricConfig{}))
 			require.Emptyf(t, diff, "Config mismatch (-expected +actual):\n%s", diff)
 		})
 	}
@@ -592,6 +648,30 @@ func TestVMDiskIoMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }
 
+func TestVMDiskIoTimeMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().VMDiskIoTime
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []VMDiskIoTimeMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric vm.disk.io_time doesn't have an attribute invalid, valid attributes: [system.device]")
+
+	cfg = DefaultMetricsConfig().VMDiskIoTime
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestVMDiskMergedMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().VMDiskMerged
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []VMDiskMergedMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric vm.disk.merged doesn't have an attribute invalid, valid attributes: [system.device, disk.io.direction]")
+
+	cfg = DefaultMetricsConfig().VMDiskMerged
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
 func TestVMDiskOperationTimeMetricsConfig_Validate(t *testing.T) {
 	cfg := DefaultMetricsConfig().VMDiskOperationTime
 	require.NoError(t, cfg.Validate())
@@ -612,6 +692,30 @@ func TestVMDiskOperationsMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric vm.disk.operations doesn't have an attribute invalid, valid attributes: [system.device, disk.io.direction]")
 
 	cfg = DefaultMetricsConfig().VMDiskOperations
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestVMDiskPendingOperationsMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().VMDiskPendingOperations
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []VMDiskPendingOperationsMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric vm.disk.pending_operations doesn't have an attribute invalid, valid attributes: [system.device]")
+
+	cfg = DefaultMetricsConfig().VMDiskPendingOperations
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestVMDiskWeightedIoTimeMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().VMDiskWeightedIoTime
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []VMDiskWeightedIoTimeMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric vm.disk.weighted_io_time doesn't have an attribute invalid, valid attributes: [system.device]")
+
+	cfg = DefaultMetricsConfig().VMDiskWeightedIoTime
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }
@@ -684,6 +788,18 @@ func TestVMNetworkPacketDroppedMetricsConfig_Validate(t *testing.T) {
 	require.ErrorContains(t, cfg.Validate(), "metric vm.network.packet.dropped doesn't have an attribute invalid, valid attributes: [network.interface.name, network.io.direction]")
 
 	cfg = DefaultMetricsConfig().VMNetworkPacketDropped
+	cfg.AggregationStrategy = "invalid"
+	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
+}
+
+func TestVMNetworkSpeedMetricsConfig_Validate(t *testing.T) {
+	cfg := DefaultMetricsConfig().VMNetworkSpeed
+	require.NoError(t, cfg.Validate())
+
+	cfg.EnabledAttributes = []VMNetworkSpeedMetricAttributeKey{"invalid"}
+	require.ErrorContains(t, cfg.Validate(), "metric vm.network.speed doesn't have an attribute invalid, valid attributes: [network.interface.name]")
+
+	cfg = DefaultMetricsConfig().VMNetworkSpeed
 	cfg.AggregationStrategy = "invalid"
 	require.ErrorContains(t, cfg.Validate(), "invalid aggregation strategy")
 }

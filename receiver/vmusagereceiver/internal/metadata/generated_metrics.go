@@ -407,6 +407,14 @@ var MetricsInfo = metricsInfo{
 		Name:       "vm.disk.io",
 		Attributes: []string{"system.device", "disk.io.direction"},
 	},
+	VMDiskIoTime: metricInfo{
+		Name:       "vm.disk.io_time",
+		Attributes: []string{"system.device"},
+	},
+	VMDiskMerged: metricInfo{
+		Name:       "vm.disk.merged",
+		Attributes: []string{"system.device", "disk.io.direction"},
+	},
 	VMDiskOperationTime: metricInfo{
 		Name:       "vm.disk.operation_time",
 		Attributes: []string{"system.device", "disk.io.direction"},
@@ -415,6 +423,14 @@ var MetricsInfo = metricsInfo{
 		Name:       "vm.disk.operations",
 		Attributes: []string{"system.device", "disk.io.direction"},
 	},
+	VMDiskPendingOperations: metricInfo{
+		Name:       "vm.disk.pending_operations",
+		Attributes: []string{"system.device"},
+	},
+	VMDiskWeightedIoTime: metricInfo{
+		Name:       "vm.disk.weighted_io_time",
+		Attributes: []string{"system.device"},
+	},
 	VMFilesystemUsage: metricInfo{
 		Name:       "vm.filesystem.usage",
 		Attributes: []string{"system.device", "system.filesystem.mountpoint", "system.filesystem.type", "system.filesystem.state"},
@@ -422,6 +438,9 @@ var MetricsInfo = metricsInfo{
 	VMFilesystemUtilization: metricInfo{
 		Name:       "vm.filesystem.utilization",
 		Attributes: []string{"system.device", "system.filesystem.mountpoint", "system.filesystem.type"},
+	},
+	VMMemoryFree: metricInfo{
+		Name: "vm.memory.free",
 	},
 	VMMemoryLimit: metricInfo{
 		Name: "vm.memory.limit",
@@ -447,6 +466,10 @@ var MetricsInfo = metricsInfo{
 	VMNetworkPacketDropped: metricInfo{
 		Name:       "vm.network.packet.dropped",
 		Attributes: []string{"network.interface.name", "network.io.direction"},
+	},
+	VMNetworkSpeed: metricInfo{
+		Name:       "vm.network.speed",
+		Attributes: []string{"network.interface.name"},
 	},
 	VMPagingUsage: metricInfo{
 		Name:       "vm.paging.usage",
@@ -493,10 +516,15 @@ type metricsInfo struct {
 	VMCPUTime               metricInfo
 	VMCPUUtilization        metricInfo
 	VMDiskIo                metricInfo
+	VMDiskIoTime            metricInfo
+	VMDiskMerged            metricInfo
 	VMDiskOperationTime     metricInfo
 	VMDiskOperations        metricInfo
+	VMDiskPendingOperations metricInfo
+	VMDiskWeightedIoTime    metricInfo
 	VMFilesystemUsage       metricInfo
 	VMFilesystemUtilization metricInfo
+	VMMemoryFree            metricInfo
 	VMMemoryLimit           metricInfo
 	VMMemoryUsage           metricInfo
 	VMMemoryUtilization     metricInfo
@@ -504,6 +532,7 @@ type metricsInfo struct {
 	VMNetworkIo             metricInfo
 	VMNetworkPacketCount    metricInfo
 	VMNetworkPacketDropped  metricInfo
+	VMNetworkSpeed          metricInfo
 	VMPagingUsage           metricInfo
 	VMProcessCount          metricInfo
 	VMStorageLimit          metricInfo
@@ -2525,6 +2554,191 @@ func newMetricVMDiskIo(cfg VMDiskIoMetricConfig) metricVMDiskIo {
 	return m
 }
 
+type metricVMDiskIoTime struct {
+	data          pmetric.Metric           // data buffer for generated metric.
+	config        VMDiskIoTimeMetricConfig // metric config provided by user.
+	capacity      int                      // max observed number of data points added to the metric.
+	aggDataPoints []float64                // slice containing number of aggregated datapoints at each index
+}
+
+// init fills vm.disk.io_time metric with initial data.
+func (m *metricVMDiskIoTime) init() {
+	m.data.SetName("vm.disk.io_time")
+	m.data.SetDescription("Time during which the disk had operations to do. The kernel counts it in 32-bit milliseconds, so it wraps.")
+	m.data.SetUnit("s")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricVMDiskIoTime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, systemDeviceAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, VMDiskIoTimeMetricAttributeKeySystemDevice) {
+		dp.Attributes().PutStr("system.device", systemDeviceAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetDoubleValue(dpi.DoubleValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.DoubleValue() > val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.DoubleValue() < val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetDoubleValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVMDiskIoTime) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVMDiskIoTime) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetDoubleValue(m.data.Sum().DataPoints().At(i).DoubleValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVMDiskIoTime(cfg VMDiskIoTimeMetricConfig) metricVMDiskIoTime {
+	m := metricVMDiskIoTime{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVMDiskMerged struct {
+	data          pmetric.Metric           // data buffer for generated metric.
+	config        VMDiskMergedMetricConfig // metric config provided by user.
+	capacity      int                      // max observed number of data points added to the metric.
+	aggDataPoints []int64                  // slice containing number of aggregated datapoints at each index
+}
+
+// init fills vm.disk.merged metric with initial data.
+func (m *metricVMDiskMerged) init() {
+	m.data.SetName("vm.disk.merged")
+	m.data.SetDescription("Operations that the kernel merged into one for a neighbor.")
+	m.data.SetUnit("{operation}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricVMDiskMerged) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, systemDeviceAttributeValue string, diskIoDirectionAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, VMDiskMergedMetricAttributeKeySystemDevice) {
+		dp.Attributes().PutStr("system.device", systemDeviceAttributeValue)
+	}
+	if slices.Contains(m.config.EnabledAttributes, VMDiskMergedMetricAttributeKeyDiskIoDirection) {
+		dp.Attributes().PutStr("disk.io.direction", diskIoDirectionAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVMDiskMerged) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVMDiskMerged) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVMDiskMerged(cfg VMDiskMergedMetricConfig) metricVMDiskMerged {
+	m := metricVMDiskMerged{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricVMDiskOperationTime struct {
 	data          pmetric.Metric                  // data buffer for generated metric.
 	config        VMDiskOperationTimeMetricConfig // metric config provided by user.
@@ -2705,6 +2919,188 @@ func (m *metricVMDiskOperations) emit(metrics pmetric.MetricSlice) {
 
 func newMetricVMDiskOperations(cfg VMDiskOperationsMetricConfig) metricVMDiskOperations {
 	m := metricVMDiskOperations{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVMDiskPendingOperations struct {
+	data          pmetric.Metric                      // data buffer for generated metric.
+	config        VMDiskPendingOperationsMetricConfig // metric config provided by user.
+	capacity      int                                 // max observed number of data points added to the metric.
+	aggDataPoints []int64                             // slice containing number of aggregated datapoints at each index
+}
+
+// init fills vm.disk.pending_operations metric with initial data.
+func (m *metricVMDiskPendingOperations) init() {
+	m.data.SetName("vm.disk.pending_operations")
+	m.data.SetDescription("Operations that the disk has to do now.")
+	m.data.SetUnit("{operation}")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricVMDiskPendingOperations) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, systemDeviceAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, VMDiskPendingOperationsMetricAttributeKeySystemDevice) {
+		dp.Attributes().PutStr("system.device", systemDeviceAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVMDiskPendingOperations) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVMDiskPendingOperations) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetIntValue(m.data.Sum().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVMDiskPendingOperations(cfg VMDiskPendingOperationsMetricConfig) metricVMDiskPendingOperations {
+	m := metricVMDiskPendingOperations{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVMDiskWeightedIoTime struct {
+	data          pmetric.Metric                   // data buffer for generated metric.
+	config        VMDiskWeightedIoTimeMetricConfig // metric config provided by user.
+	capacity      int                              // max observed number of data points added to the metric.
+	aggDataPoints []float64                        // slice containing number of aggregated datapoints at each index
+}
+
+// init fills vm.disk.weighted_io_time metric with initial data.
+func (m *metricVMDiskWeightedIoTime) init() {
+	m.data.SetName("vm.disk.weighted_io_time")
+	m.data.SetDescription("Time during which the disk had operations to do, times how many there were. The kernel counts it in 32-bit milliseconds, so it wraps.")
+	m.data.SetUnit("s")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(true)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+	m.data.Sum().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricVMDiskWeightedIoTime) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val float64, systemDeviceAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, VMDiskWeightedIoTimeMetricAttributeKeySystemDevice) {
+		dp.Attributes().PutStr("system.device", systemDeviceAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Sum().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetDoubleValue(dpi.DoubleValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.DoubleValue() > val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.DoubleValue() < val {
+					dpi.SetDoubleValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetDoubleValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVMDiskWeightedIoTime) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVMDiskWeightedIoTime) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Sum().DataPoints().At(i).SetDoubleValue(m.data.Sum().DataPoints().At(i).DoubleValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVMDiskWeightedIoTime(cfg VMDiskWeightedIoTimeMetricConfig) metricVMDiskWeightedIoTime {
+	m := metricVMDiskWeightedIoTime{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -2900,6 +3296,58 @@ func (m *metricVMFilesystemUtilization) emit(metrics pmetric.MetricSlice) {
 
 func newMetricVMFilesystemUtilization(cfg VMFilesystemUtilizationMetricConfig) metricVMFilesystemUtilization {
 	m := metricVMFilesystemUtilization{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
+type metricVMMemoryFree struct {
+	data     pmetric.Metric           // data buffer for generated metric.
+	config   VMMemoryFreeMetricConfig // metric config provided by user.
+	capacity int                      // max observed number of data points added to the metric.
+}
+
+// init fills vm.memory.free metric with initial data.
+func (m *metricVMMemoryFree) init() {
+	m.data.SetName("vm.memory.free")
+	m.data.SetDescription("Memory that is used for nothing, not even as page cache.")
+	m.data.SetUnit("By")
+	m.data.SetEmptySum()
+	m.data.Sum().SetIsMonotonic(false)
+	m.data.Sum().SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+}
+
+func (m *metricVMMemoryFree) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64) {
+	if !m.config.Enabled {
+		return
+	}
+	dp := m.data.Sum().DataPoints().AppendEmpty()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	dp.SetIntValue(val)
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVMMemoryFree) updateCapacity() {
+	if m.data.Sum().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Sum().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVMMemoryFree) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Sum().DataPoints().Len() > 0 {
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVMMemoryFree(cfg VMMemoryFreeMetricConfig) metricVMMemoryFree {
+	m := metricVMMemoryFree{config: cfg}
 
 	if cfg.Enabled {
 		m.data = pmetric.NewMetric()
@@ -3438,6 +3886,95 @@ func newMetricVMNetworkPacketDropped(cfg VMNetworkPacketDroppedMetricConfig) met
 	return m
 }
 
+type metricVMNetworkSpeed struct {
+	data          pmetric.Metric             // data buffer for generated metric.
+	config        VMNetworkSpeedMetricConfig // metric config provided by user.
+	capacity      int                        // max observed number of data points added to the metric.
+	aggDataPoints []int64                    // slice containing number of aggregated datapoints at each index
+}
+
+// init fills vm.network.speed metric with initial data.
+func (m *metricVMNetworkSpeed) init() {
+	m.data.SetName("vm.network.speed")
+	m.data.SetDescription("Speed of the link of the interface. It is absent where there is no link, or none with a speed, and is looked at when devices come or go, or every 5 minutes.")
+	m.data.SetUnit("bit/s")
+	m.data.SetEmptyGauge()
+	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
+	m.aggDataPoints = m.aggDataPoints[:0]
+}
+
+func (m *metricVMNetworkSpeed) recordDataPoint(start pcommon.Timestamp, ts pcommon.Timestamp, val int64, networkInterfaceNameAttributeValue string) {
+	if !m.config.Enabled {
+		return
+	}
+
+	dp := pmetric.NewNumberDataPoint()
+	dp.SetStartTimestamp(start)
+	dp.SetTimestamp(ts)
+	if slices.Contains(m.config.EnabledAttributes, VMNetworkSpeedMetricAttributeKeyNetworkInterfaceName) {
+		dp.Attributes().PutStr("network.interface.name", networkInterfaceNameAttributeValue)
+	}
+
+	var s string
+	dps := m.data.Gauge().DataPoints()
+	for i := 0; i < dps.Len(); i++ {
+		dpi := dps.At(i)
+		if dp.Attributes().Equal(dpi.Attributes()) && dp.StartTimestamp() == dpi.StartTimestamp() && dp.Timestamp() == dpi.Timestamp() {
+			switch s = m.config.AggregationStrategy; s {
+			case AggregationStrategySum, AggregationStrategyAvg:
+				dpi.SetIntValue(dpi.IntValue() + val)
+				m.aggDataPoints[i] += 1
+				return
+			case AggregationStrategyMin:
+				if dpi.IntValue() > val {
+					dpi.SetIntValue(val)
+				}
+				return
+			case AggregationStrategyMax:
+				if dpi.IntValue() < val {
+					dpi.SetIntValue(val)
+				}
+				return
+			}
+		}
+	}
+
+	dp.SetIntValue(val)
+	m.aggDataPoints = append(m.aggDataPoints, 1)
+	dp.MoveTo(dps.AppendEmpty())
+}
+
+// updateCapacity saves max length of data point slices that will be used for the slice capacity.
+func (m *metricVMNetworkSpeed) updateCapacity() {
+	if m.data.Gauge().DataPoints().Len() > m.capacity {
+		m.capacity = m.data.Gauge().DataPoints().Len()
+	}
+}
+
+// emit appends recorded metric data to a metrics slice and prepares it for recording another set of data points.
+func (m *metricVMNetworkSpeed) emit(metrics pmetric.MetricSlice) {
+	if m.config.Enabled && m.data.Gauge().DataPoints().Len() > 0 {
+		if m.config.AggregationStrategy == AggregationStrategyAvg {
+			for i, aggCount := range m.aggDataPoints {
+				m.data.Gauge().DataPoints().At(i).SetIntValue(m.data.Gauge().DataPoints().At(i).IntValue() / aggCount)
+			}
+		}
+		m.updateCapacity()
+		m.data.MoveTo(metrics.AppendEmpty())
+		m.init()
+	}
+}
+
+func newMetricVMNetworkSpeed(cfg VMNetworkSpeedMetricConfig) metricVMNetworkSpeed {
+	m := metricVMNetworkSpeed{config: cfg}
+
+	if cfg.Enabled {
+		m.data = pmetric.NewMetric()
+		m.init()
+	}
+	return m
+}
+
 type metricVMPagingUsage struct {
 	data          pmetric.Metric            // data buffer for generated metric.
 	config        VMPagingUsageMetricConfig // metric config provided by user.
@@ -3857,10 +4394,15 @@ type MetricsBuilder struct {
 	metricVMCPUTime               metricVMCPUTime
 	metricVMCPUUtilization        metricVMCPUUtilization
 	metricVMDiskIo                metricVMDiskIo
+	metricVMDiskIoTime            metricVMDiskIoTime
+	metricVMDiskMerged            metricVMDiskMerged
 	metricVMDiskOperationTime     metricVMDiskOperationTime
 	metricVMDiskOperations        metricVMDiskOperations
+	metricVMDiskPendingOperations metricVMDiskPendingOperations
+	metricVMDiskWeightedIoTime    metricVMDiskWeightedIoTime
 	metricVMFilesystemUsage       metricVMFilesystemUsage
 	metricVMFilesystemUtilization metricVMFilesystemUtilization
+	metricVMMemoryFree            metricVMMemoryFree
 	metricVMMemoryLimit           metricVMMemoryLimit
 	metricVMMemoryUsage           metricVMMemoryUsage
 	metricVMMemoryUtilization     metricVMMemoryUtilization
@@ -3868,6 +4410,7 @@ type MetricsBuilder struct {
 	metricVMNetworkIo             metricVMNetworkIo
 	metricVMNetworkPacketCount    metricVMNetworkPacketCount
 	metricVMNetworkPacketDropped  metricVMNetworkPacketDropped
+	metricVMNetworkSpeed          metricVMNetworkSpeed
 	metricVMPagingUsage           metricVMPagingUsage
 	metricVMProcessCount          metricVMProcessCount
 	metricVMStorageLimit          metricVMStorageLimit
@@ -3922,10 +4465,15 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricVMCPUTime:               newMetricVMCPUTime(mbc.Metrics.VMCPUTime),
 		metricVMCPUUtilization:        newMetricVMCPUUtilization(mbc.Metrics.VMCPUUtilization),
 		metricVMDiskIo:                newMetricVMDiskIo(mbc.Metrics.VMDiskIo),
+		metricVMDiskIoTime:            newMetricVMDiskIoTime(mbc.Metrics.VMDiskIoTime),
+		metricVMDiskMerged:            newMetricVMDiskMerged(mbc.Metrics.VMDiskMerged),
 		metricVMDiskOperationTime:     newMetricVMDiskOperationTime(mbc.Metrics.VMDiskOperationTime),
 		metricVMDiskOperations:        newMetricVMDiskOperations(mbc.Metrics.VMDiskOperations),
+		metricVMDiskPendingOperations: newMetricVMDiskPendingOperations(mbc.Metrics.VMDiskPendingOperations),
+		metricVMDiskWeightedIoTime:    newMetricVMDiskWeightedIoTime(mbc.Metrics.VMDiskWeightedIoTime),
 		metricVMFilesystemUsage:       newMetricVMFilesystemUsage(mbc.Metrics.VMFilesystemUsage),
 		metricVMFilesystemUtilization: newMetricVMFilesystemUtilization(mbc.Metrics.VMFilesystemUtilization),
+		metricVMMemoryFree:            newMetricVMMemoryFree(mbc.Metrics.VMMemoryFree),
 		metricVMMemoryLimit:           newMetricVMMemoryLimit(mbc.Metrics.VMMemoryLimit),
 		metricVMMemoryUsage:           newMetricVMMemoryUsage(mbc.Metrics.VMMemoryUsage),
 		metricVMMemoryUtilization:     newMetricVMMemoryUtilization(mbc.Metrics.VMMemoryUtilization),
@@ -3933,6 +4481,7 @@ func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, opt
 		metricVMNetworkIo:             newMetricVMNetworkIo(mbc.Metrics.VMNetworkIo),
 		metricVMNetworkPacketCount:    newMetricVMNetworkPacketCount(mbc.Metrics.VMNetworkPacketCount),
 		metricVMNetworkPacketDropped:  newMetricVMNetworkPacketDropped(mbc.Metrics.VMNetworkPacketDropped),
+		metricVMNetworkSpeed:          newMetricVMNetworkSpeed(mbc.Metrics.VMNetworkSpeed),
 		metricVMPagingUsage:           newMetricVMPagingUsage(mbc.Metrics.VMPagingUsage),
 		metricVMProcessCount:          newMetricVMProcessCount(mbc.Metrics.VMProcessCount),
 		metricVMStorageLimit:          newMetricVMStorageLimit(mbc.Metrics.VMStorageLimit),
@@ -4026,10 +4575,15 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricVMCPUTime.emit(ils.Metrics())
 	mb.metricVMCPUUtilization.emit(ils.Metrics())
 	mb.metricVMDiskIo.emit(ils.Metrics())
+	mb.metricVMDiskIoTime.emit(ils.Metrics())
+	mb.metricVMDiskMerged.emit(ils.Metrics())
 	mb.metricVMDiskOperationTime.emit(ils.Metrics())
 	mb.metricVMDiskOperations.emit(ils.Metrics())
+	mb.metricVMDiskPendingOperations.emit(ils.Metrics())
+	mb.metricVMDiskWeightedIoTime.emit(ils.Metrics())
 	mb.metricVMFilesystemUsage.emit(ils.Metrics())
 	mb.metricVMFilesystemUtilization.emit(ils.Metrics())
+	mb.metricVMMemoryFree.emit(ils.Metrics())
 	mb.metricVMMemoryLimit.emit(ils.Metrics())
 	mb.metricVMMemoryUsage.emit(ils.Metrics())
 	mb.metricVMMemoryUtilization.emit(ils.Metrics())
@@ -4037,6 +4591,7 @@ func (mb *MetricsBuilder) EmitForResource(options ...ResourceMetricsOption) {
 	mb.metricVMNetworkIo.emit(ils.Metrics())
 	mb.metricVMNetworkPacketCount.emit(ils.Metrics())
 	mb.metricVMNetworkPacketDropped.emit(ils.Metrics())
+	mb.metricVMNetworkSpeed.emit(ils.Metrics())
 	mb.metricVMPagingUsage.emit(ils.Metrics())
 	mb.metricVMProcessCount.emit(ils.Metrics())
 	mb.metricVMStorageLimit.emit(ils.Metrics())
@@ -4174,6 +4729,16 @@ func (mb *MetricsBuilder) RecordVMDiskIoDataPoint(ts pcommon.Timestamp, val int6
 	mb.metricVMDiskIo.recordDataPoint(mb.startTime, ts, val, systemDeviceAttributeValue, diskIoDirectionAttributeValue.String())
 }
 
+// RecordVMDiskIoTimeDataPoint adds a data point to vm.disk.io_time metric.
+func (mb *MetricsBuilder) RecordVMDiskIoTimeDataPoint(ts pcommon.Timestamp, val float64, systemDeviceAttributeValue string) {
+	mb.metricVMDiskIoTime.recordDataPoint(mb.startTime, ts, val, systemDeviceAttributeValue)
+}
+
+// RecordVMDiskMergedDataPoint adds a data point to vm.disk.merged metric.
+func (mb *MetricsBuilder) RecordVMDiskMergedDataPoint(ts pcommon.Timestamp, val int64, systemDeviceAttributeValue string, diskIoDirectionAttributeValue AttributeDiskIoDirection) {
+	mb.metricVMDiskMerged.recordDataPoint(mb.startTime, ts, val, systemDeviceAttributeValue, diskIoDirectionAttributeValue.String())
+}
+
 // RecordVMDiskOperationTimeDataPoint adds a data point to vm.disk.operation_time metric.
 func (mb *MetricsBuilder) RecordVMDiskOperationTimeDataPoint(ts pcommon.Timestamp, val float64, systemDeviceAttributeValue string, diskIoDirectionAttributeValue AttributeDiskIoDirection) {
 	mb.metricVMDiskOperationTime.recordDataPoint(mb.startTime, ts, val, systemDeviceAttributeValue, diskIoDirectionAttributeValue.String())
@@ -4184,6 +4749,16 @@ func (mb *MetricsBuilder) RecordVMDiskOperationsDataPoint(ts pcommon.Timestamp, 
 	mb.metricVMDiskOperations.recordDataPoint(mb.startTime, ts, val, systemDeviceAttributeValue, diskIoDirectionAttributeValue.String())
 }
 
+// RecordVMDiskPendingOperationsDataPoint adds a data point to vm.disk.pending_operations metric.
+func (mb *MetricsBuilder) RecordVMDiskPendingOperationsDataPoint(ts pcommon.Timestamp, val int64, systemDeviceAttributeValue string) {
+	mb.metricVMDiskPendingOperations.recordDataPoint(mb.startTime, ts, val, systemDeviceAttributeValue)
+}
+
+// RecordVMDiskWeightedIoTimeDataPoint adds a data point to vm.disk.weighted_io_time metric.
+func (mb *MetricsBuilder) RecordVMDiskWeightedIoTimeDataPoint(ts pcommon.Timestamp, val float64, systemDeviceAttributeValue string) {
+	mb.metricVMDiskWeightedIoTime.recordDataPoint(mb.startTime, ts, val, systemDeviceAttributeValue)
+}
+
 // RecordVMFilesystemUsageDataPoint adds a data point to vm.filesystem.usage metric.
 func (mb *MetricsBuilder) RecordVMFilesystemUsageDataPoint(ts pcommon.Timestamp, val int64, systemDeviceAttributeValue string, systemFilesystemMountpointAttributeValue string, systemFilesystemTypeAttributeValue string, systemFilesystemStateAttributeValue AttributeSystemFilesystemState) {
 	mb.metricVMFilesystemUsage.recordDataPoint(mb.startTime, ts, val, systemDeviceAttributeValue, systemFilesystemMountpointAttributeValue, systemFilesystemTypeAttributeValue, systemFilesystemStateAttributeValue.String())
@@ -4192,6 +4767,11 @@ func (mb *MetricsBuilder) RecordVMFilesystemUsageDataPoint(ts pcommon.Timestamp,
 // RecordVMFilesystemUtilizationDataPoint adds a data point to vm.filesystem.utilization metric.
 func (mb *MetricsBuilder) RecordVMFilesystemUtilizationDataPoint(ts pcommon.Timestamp, val float64, systemDeviceAttributeValue string, systemFilesystemMountpointAttributeValue string, systemFilesystemTypeAttributeValue string) {
 	mb.metricVMFilesystemUtilization.recordDataPoint(mb.startTime, ts, val, systemDeviceAttributeValue, systemFilesystemMountpointAttributeValue, systemFilesystemTypeAttributeValue)
+}
+
+// RecordVMMemoryFreeDataPoint adds a data point to vm.memory.free metric.
+func (mb *MetricsBuilder) RecordVMMemoryFreeDataPoint(ts pcommon.Timestamp, val int64) {
+	mb.metricVMMemoryFree.recordDataPoint(mb.startTime, ts, val)
 }
 
 // RecordVMMemoryLimitDataPoint adds a data point to vm.memory.limit metric.
@@ -4227,6 +4807,11 @@ func (mb *MetricsBuilder) RecordVMNetworkPacketCountDataPoint(ts pcommon.Timesta
 // RecordVMNetworkPacketDroppedDataPoint adds a data point to vm.network.packet.dropped metric.
 func (mb *MetricsBuilder) RecordVMNetworkPacketDroppedDataPoint(ts pcommon.Timestamp, val int64, networkInterfaceNameAttributeValue string, networkIoDirectionAttributeValue AttributeNetworkIoDirection) {
 	mb.metricVMNetworkPacketDropped.recordDataPoint(mb.startTime, ts, val, networkInterfaceNameAttributeValue, networkIoDirectionAttributeValue.String())
+}
+
+// RecordVMNetworkSpeedDataPoint adds a data point to vm.network.speed metric.
+func (mb *MetricsBuilder) RecordVMNetworkSpeedDataPoint(ts pcommon.Timestamp, val int64, networkInterfaceNameAttributeValue string) {
+	mb.metricVMNetworkSpeed.recordDataPoint(mb.startTime, ts, val, networkInterfaceNameAttributeValue)
 }
 
 // RecordVMPagingUsageDataPoint adds a data point to vm.paging.usage metric.

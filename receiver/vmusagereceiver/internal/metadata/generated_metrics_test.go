@@ -75,14 +75,19 @@ func TestMetricsBuilder(t *testing.T) {
 			aggMap["hw.temperature"] = mb.metricHwTemperature.config.AggregationStrategy
 			aggMap["vm.cpu.time"] = mb.metricVMCPUTime.config.AggregationStrategy
 			aggMap["vm.disk.io"] = mb.metricVMDiskIo.config.AggregationStrategy
+			aggMap["vm.disk.io_time"] = mb.metricVMDiskIoTime.config.AggregationStrategy
+			aggMap["vm.disk.merged"] = mb.metricVMDiskMerged.config.AggregationStrategy
 			aggMap["vm.disk.operation_time"] = mb.metricVMDiskOperationTime.config.AggregationStrategy
 			aggMap["vm.disk.operations"] = mb.metricVMDiskOperations.config.AggregationStrategy
+			aggMap["vm.disk.pending_operations"] = mb.metricVMDiskPendingOperations.config.AggregationStrategy
+			aggMap["vm.disk.weighted_io_time"] = mb.metricVMDiskWeightedIoTime.config.AggregationStrategy
 			aggMap["vm.filesystem.usage"] = mb.metricVMFilesystemUsage.config.AggregationStrategy
 			aggMap["vm.filesystem.utilization"] = mb.metricVMFilesystemUtilization.config.AggregationStrategy
 			aggMap["vm.network.errors"] = mb.metricVMNetworkErrors.config.AggregationStrategy
 			aggMap["vm.network.io"] = mb.metricVMNetworkIo.config.AggregationStrategy
 			aggMap["vm.network.packet.count"] = mb.metricVMNetworkPacketCount.config.AggregationStrategy
 			aggMap["vm.network.packet.dropped"] = mb.metricVMNetworkPacketDropped.config.AggregationStrategy
+			aggMap["vm.network.speed"] = mb.metricVMNetworkSpeed.config.AggregationStrategy
 			aggMap["vm.paging.usage"] = mb.metricVMPagingUsage.config.AggregationStrategy
 			aggMap["vm.window.utilization"] = mb.metricVMWindowUtilization.config.AggregationStrategy
 
@@ -212,6 +217,18 @@ func TestMetricsBuilder(t *testing.T) {
 			}
 			defaultMetricsCount++
 			allMetricsCount++
+			mb.RecordVMDiskIoTimeDataPoint(ts, 1, "system.device-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordVMDiskIoTimeDataPoint(ts, 3, "system.device-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVMDiskMergedDataPoint(ts, 1, "system.device-val", AttributeDiskIoDirectionRead)
+			if tt.name == "reaggregate_set" {
+				mb.RecordVMDiskMergedDataPoint(ts, 3, "system.device-val-2", AttributeDiskIoDirectionWrite)
+			}
+			defaultMetricsCount++
+			allMetricsCount++
 			mb.RecordVMDiskOperationTimeDataPoint(ts, 1, "system.device-val", AttributeDiskIoDirectionRead)
 			if tt.name == "reaggregate_set" {
 				mb.RecordVMDiskOperationTimeDataPoint(ts, 3, "system.device-val-2", AttributeDiskIoDirectionWrite)
@@ -221,6 +238,18 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordVMDiskOperationsDataPoint(ts, 1, "system.device-val", AttributeDiskIoDirectionRead)
 			if tt.name == "reaggregate_set" {
 				mb.RecordVMDiskOperationsDataPoint(ts, 3, "system.device-val-2", AttributeDiskIoDirectionWrite)
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVMDiskPendingOperationsDataPoint(ts, 1, "system.device-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordVMDiskPendingOperationsDataPoint(ts, 3, "system.device-val-2")
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVMDiskWeightedIoTimeDataPoint(ts, 1, "system.device-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordVMDiskWeightedIoTimeDataPoint(ts, 3, "system.device-val-2")
 			}
 			defaultMetricsCount++
 			allMetricsCount++
@@ -234,6 +263,9 @@ func TestMetricsBuilder(t *testing.T) {
 			if tt.name == "reaggregate_set" {
 				mb.RecordVMFilesystemUtilizationDataPoint(ts, 3, "system.device-val-2", "system.filesystem.mountpoint-val-2", "system.filesystem.type-val-2")
 			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVMMemoryFreeDataPoint(ts, 1)
 			defaultMetricsCount++
 			allMetricsCount++
 			mb.RecordVMMemoryLimitDataPoint(ts, 1)
@@ -266,6 +298,12 @@ func TestMetricsBuilder(t *testing.T) {
 			mb.RecordVMNetworkPacketDroppedDataPoint(ts, 1, "network.interface.name-val", AttributeNetworkIoDirectionTransmit)
 			if tt.name == "reaggregate_set" {
 				mb.RecordVMNetworkPacketDroppedDataPoint(ts, 3, "network.interface.name-val-2", AttributeNetworkIoDirectionReceive)
+			}
+			defaultMetricsCount++
+			allMetricsCount++
+			mb.RecordVMNetworkSpeedDataPoint(ts, 1, "network.interface.name-val")
+			if tt.name == "reaggregate_set" {
+				mb.RecordVMNetworkSpeedDataPoint(ts, 3, "network.interface.name-val-2")
 			}
 			defaultMetricsCount++
 			allMetricsCount++
@@ -312,14 +350,19 @@ func TestMetricsBuilder(t *testing.T) {
 				assert.Empty(t, mb.metricHwTemperature.aggDataPoints)
 				assert.Empty(t, mb.metricVMCPUTime.aggDataPoints)
 				assert.Empty(t, mb.metricVMDiskIo.aggDataPoints)
+				assert.Empty(t, mb.metricVMDiskIoTime.aggDataPoints)
+				assert.Empty(t, mb.metricVMDiskMerged.aggDataPoints)
 				assert.Empty(t, mb.metricVMDiskOperationTime.aggDataPoints)
 				assert.Empty(t, mb.metricVMDiskOperations.aggDataPoints)
+				assert.Empty(t, mb.metricVMDiskPendingOperations.aggDataPoints)
+				assert.Empty(t, mb.metricVMDiskWeightedIoTime.aggDataPoints)
 				assert.Empty(t, mb.metricVMFilesystemUsage.aggDataPoints)
 				assert.Empty(t, mb.metricVMFilesystemUtilization.aggDataPoints)
 				assert.Empty(t, mb.metricVMNetworkErrors.aggDataPoints)
 				assert.Empty(t, mb.metricVMNetworkIo.aggDataPoints)
 				assert.Empty(t, mb.metricVMNetworkPacketCount.aggDataPoints)
 				assert.Empty(t, mb.metricVMNetworkPacketDropped.aggDataPoints)
+				assert.Empty(t, mb.metricVMNetworkSpeed.aggDataPoints)
 				assert.Empty(t, mb.metricVMPagingUsage.aggDataPoints)
 				assert.Empty(t, mb.metricVMWindowUtilization.aggDataPoints)
 			}
@@ -1446,6 +1489,99 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok = dp.Attributes().Get("disk.io.direction")
 						assert.False(t, ok)
 					}
+				case "vm.disk.io_time":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["vm.disk.io_time"], "Found a duplicate in the metrics slice: vm.disk.io_time")
+						validatedMetrics["vm.disk.io_time"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Time during which the disk had operations to do. The kernel counts it in 32-bit milliseconds, so it wraps.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						systemDeviceAttrVal, ok := dp.Attributes().Get("system.device")
+						assert.True(t, ok)
+						assert.Equal(t, "system.device-val", systemDeviceAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["vm.disk.io_time"], "Found a duplicate in the metrics slice: vm.disk.io_time")
+						validatedMetrics["vm.disk.io_time"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Time during which the disk had operations to do. The kernel counts it in 32-bit milliseconds, so it wraps.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						switch aggMap["vm.disk.io_time"] {
+						case "sum":
+							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
+						case "avg":
+							assert.InDelta(t, float64(2), dp.DoubleValue(), 0.01)
+						case "min":
+							assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						case "max":
+							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
+						}
+						_, ok := dp.Attributes().Get("system.device")
+						assert.False(t, ok)
+					}
+				case "vm.disk.merged":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["vm.disk.merged"], "Found a duplicate in the metrics slice: vm.disk.merged")
+						validatedMetrics["vm.disk.merged"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Operations that the kernel merged into one for a neighbor.", mi.Description())
+						assert.Equal(t, "{operation}", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						systemDeviceAttrVal, ok := dp.Attributes().Get("system.device")
+						assert.True(t, ok)
+						assert.Equal(t, "system.device-val", systemDeviceAttrVal.Str())
+						diskIoDirectionAttrVal, ok := dp.Attributes().Get("disk.io.direction")
+						assert.True(t, ok)
+						assert.Equal(t, "read", diskIoDirectionAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["vm.disk.merged"], "Found a duplicate in the metrics slice: vm.disk.merged")
+						validatedMetrics["vm.disk.merged"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Operations that the kernel merged into one for a neighbor.", mi.Description())
+						assert.Equal(t, "{operation}", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["vm.disk.merged"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("system.device")
+						assert.False(t, ok)
+						_, ok = dp.Attributes().Get("disk.io.direction")
+						assert.False(t, ok)
+					}
 				case "vm.disk.operation_time":
 					if tt.name != "reaggregate_set" {
 						assert.False(t, validatedMetrics["vm.disk.operation_time"], "Found a duplicate in the metrics slice: vm.disk.operation_time")
@@ -1542,6 +1678,94 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok := dp.Attributes().Get("system.device")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("disk.io.direction")
+						assert.False(t, ok)
+					}
+				case "vm.disk.pending_operations":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["vm.disk.pending_operations"], "Found a duplicate in the metrics slice: vm.disk.pending_operations")
+						validatedMetrics["vm.disk.pending_operations"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Operations that the disk has to do now.", mi.Description())
+						assert.Equal(t, "{operation}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						systemDeviceAttrVal, ok := dp.Attributes().Get("system.device")
+						assert.True(t, ok)
+						assert.Equal(t, "system.device-val", systemDeviceAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["vm.disk.pending_operations"], "Found a duplicate in the metrics slice: vm.disk.pending_operations")
+						validatedMetrics["vm.disk.pending_operations"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Operations that the disk has to do now.", mi.Description())
+						assert.Equal(t, "{operation}", mi.Unit())
+						assert.False(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["vm.disk.pending_operations"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("system.device")
+						assert.False(t, ok)
+					}
+				case "vm.disk.weighted_io_time":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["vm.disk.weighted_io_time"], "Found a duplicate in the metrics slice: vm.disk.weighted_io_time")
+						validatedMetrics["vm.disk.weighted_io_time"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Time during which the disk had operations to do, times how many there were. The kernel counts it in 32-bit milliseconds, so it wraps.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						systemDeviceAttrVal, ok := dp.Attributes().Get("system.device")
+						assert.True(t, ok)
+						assert.Equal(t, "system.device-val", systemDeviceAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["vm.disk.weighted_io_time"], "Found a duplicate in the metrics slice: vm.disk.weighted_io_time")
+						validatedMetrics["vm.disk.weighted_io_time"] = true
+						assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+						assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+						assert.Equal(t, "Time during which the disk had operations to do, times how many there were. The kernel counts it in 32-bit milliseconds, so it wraps.", mi.Description())
+						assert.Equal(t, "s", mi.Unit())
+						assert.True(t, mi.Sum().IsMonotonic())
+						assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+						dp := mi.Sum().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeDouble, dp.ValueType())
+						switch aggMap["vm.disk.weighted_io_time"] {
+						case "sum":
+							assert.InDelta(t, float64(4), dp.DoubleValue(), 0.01)
+						case "avg":
+							assert.InDelta(t, float64(2), dp.DoubleValue(), 0.01)
+						case "min":
+							assert.InDelta(t, float64(1), dp.DoubleValue(), 0.01)
+						case "max":
+							assert.InDelta(t, float64(3), dp.DoubleValue(), 0.01)
+						}
+						_, ok := dp.Attributes().Get("system.device")
 						assert.False(t, ok)
 					}
 				case "vm.filesystem.usage":
@@ -1653,6 +1877,20 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok = dp.Attributes().Get("system.filesystem.type")
 						assert.False(t, ok)
 					}
+				case "vm.memory.free":
+					assert.False(t, validatedMetrics["vm.memory.free"], "Found a duplicate in the metrics slice: vm.memory.free")
+					validatedMetrics["vm.memory.free"] = true
+					assert.Equal(t, pmetric.MetricTypeSum, mi.Type())
+					assert.Equal(t, 1, mi.Sum().DataPoints().Len())
+					assert.Equal(t, "Memory that is used for nothing, not even as page cache.", mi.Description())
+					assert.Equal(t, "By", mi.Unit())
+					assert.False(t, mi.Sum().IsMonotonic())
+					assert.Equal(t, pmetric.AggregationTemporalityCumulative, mi.Sum().AggregationTemporality())
+					dp := mi.Sum().DataPoints().At(0)
+					assert.Equal(t, start, dp.StartTimestamp())
+					assert.Equal(t, ts, dp.Timestamp())
+					assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+					assert.Equal(t, int64(1), dp.IntValue())
 				case "vm.memory.limit":
 					assert.False(t, validatedMetrics["vm.memory.limit"], "Found a duplicate in the metrics slice: vm.memory.limit")
 					validatedMetrics["vm.memory.limit"] = true
@@ -1887,6 +2125,46 @@ func TestMetricsBuilder(t *testing.T) {
 						_, ok := dp.Attributes().Get("network.interface.name")
 						assert.False(t, ok)
 						_, ok = dp.Attributes().Get("network.io.direction")
+						assert.False(t, ok)
+					}
+				case "vm.network.speed":
+					if tt.name != "reaggregate_set" {
+						assert.False(t, validatedMetrics["vm.network.speed"], "Found a duplicate in the metrics slice: vm.network.speed")
+						validatedMetrics["vm.network.speed"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Speed of the link of the interface. It is absent where there is no link, or none with a speed, and is looked at when devices come or go, or every 5 minutes.", mi.Description())
+						assert.Equal(t, "bit/s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						assert.Equal(t, int64(1), dp.IntValue())
+						networkInterfaceNameAttrVal, ok := dp.Attributes().Get("network.interface.name")
+						assert.True(t, ok)
+						assert.Equal(t, "network.interface.name-val", networkInterfaceNameAttrVal.Str())
+					} else {
+						assert.False(t, validatedMetrics["vm.network.speed"], "Found a duplicate in the metrics slice: vm.network.speed")
+						validatedMetrics["vm.network.speed"] = true
+						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
+						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
+						assert.Equal(t, "Speed of the link of the interface. It is absent where there is no link, or none with a speed, and is looked at when devices come or go, or every 5 minutes.", mi.Description())
+						assert.Equal(t, "bit/s", mi.Unit())
+						dp := mi.Gauge().DataPoints().At(0)
+						assert.Equal(t, start, dp.StartTimestamp())
+						assert.Equal(t, ts, dp.Timestamp())
+						assert.Equal(t, pmetric.NumberDataPointValueTypeInt, dp.ValueType())
+						switch aggMap["vm.network.speed"] {
+						case "sum":
+							assert.Equal(t, int64(4), dp.IntValue())
+						case "avg":
+							assert.Equal(t, int64(2), dp.IntValue())
+						case "min":
+							assert.Equal(t, int64(1), dp.IntValue())
+						case "max":
+							assert.Equal(t, int64(3), dp.IntValue())
+						}
+						_, ok := dp.Attributes().Get("network.interface.name")
 						assert.False(t, ok)
 					}
 				case "vm.paging.usage":
