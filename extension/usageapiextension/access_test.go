@@ -29,6 +29,7 @@ import (
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/metadata"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/store/storetest"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/webhook"
 	"github.com/vmusage/otelcol-vmusage/internal/apikey"
 	"github.com/vmusage/otelcol-vmusage/internal/rulestore"
 	"github.com/vmusage/otelcol-vmusage/internal/threshold"
@@ -92,7 +93,7 @@ func (s *served) ruleOf(tb testing.TB, document string, author rulestore.Author)
 }
 
 // In the matrix there are two machines: that of user a in organization o, and that of
-// user b in organization p; and a rule for each. Whatever is a's says so.
+// user b in organization p; and a rule and a webhook for each. Whatever is a's says so.
 const (
 	markA = "marked-as-of-a"
 	markB = "marked-as-of-b"
@@ -107,11 +108,19 @@ var targets = map[string]string{
 	"getThreshold":     "/api/v1/thresholds/rule-" + markA,
 	"replaceThreshold": "/api/v1/thresholds/rule-" + markA,
 	"deleteThreshold":  "/api/v1/thresholds/rule-" + markA,
+	"getWebhook":       "/api/v1/webhooks/{webhook}",
+	"updateWebhook":    "/api/v1/webhooks/{webhook}",
+	"deleteWebhook":    "/api/v1/webhooks/{webhook}",
+	"testWebhook":      "/api/v1/webhooks/{webhook}/test",
+	"listDeliveries":   "/api/v1/webhooks/{webhook}/deliveries",
+	"resendDelivery":   "/api/v1/webhooks/{webhook}/deliveries/1/resend",
 }
 
 // bodies are those of operations that take one, about what is a's.
 var bodies = map[string]string{
 	"createThreshold":  `{"resource":"cpu","type":"percentage","warning":80,"selector":{"user_id":"a","org_id":"o"}}`,
+	"createWebhook":    `{"url":"https://example.com/hook","event_types":["resource_usage"]}`,
+	"updateWebhook":    `{"status":"paused"}`,
 	"replaceThreshold": `{"resource":"cpu","type":"percentage","warning":90,"description":"` + markA + `","selector":{"user_id":"a","org_id":"o"}}`,
 }
 
@@ -123,6 +132,7 @@ var askers = []struct {
 	name             string
 	knows            bool // who it is
 	ofA, ofB, scopes bool
+	org              bool // what is theirs is so through the organization
 }{
 	{name: "none"},
 	{name: "bad"},
@@ -130,8 +140,8 @@ var askers = []struct {
 	{name: "revoked"},
 	{name: "user a", knows: true, ofA: true, scopes: true},
 	{name: "user b", knows: true, ofB: true, scopes: true},
-	{name: "org admin o", knows: true, ofA: true, scopes: true},
-	{name: "org admin p", knows: true, ofB: true, scopes: true},
+	{name: "org admin o", knows: true, ofA: true, scopes: true, org: true},
+	{name: "org admin p", knows: true, ofB: true, scopes: true, org: true},
 	{name: "admin", knows: true, ofA: true, ofB: true, scopes: true},
 	{name: "owner of nothing", knows: true, scopes: true},
 	{name: "without scopes", knows: true, ofA: true}, // but one that no operation needs
@@ -170,7 +180,8 @@ func matrix(t *testing.T, without string) {
 	others := slices.DeleteFunc(apikey.Scopes(), func(s string) bool { return s == without })
 	keys.add(t, apikey.Key{Name: "without scopes", UserID: "a", Scopes: others})
 
-	s := serve(t, keys.use, func(c *Config) { c.RateLimits.FailedLogins.Burst = -1 })
+	endpoint := newSink(t)
+	s := serve(t, keys.use, local, func(c *Config) { c.RateLimits.FailedLogins.Burst = -1 })
 	for i, of := range []struct{ mark, user, org string }{{markA, "a", "o"}, {markB, "b", "p"}} {
 		m := storetest.Machine(i)
 		m.Instance.ID, m.Instance.Name, m.Instance.UserID, m.Instance.OrgID = of.mark, of.mark, of.user, of.org
@@ -189,6 +200,12 @@ func matrix(t *testing.T, without string) {
 				for _, of := range []struct{ mark, user, org string }{{markA, "a", "o"}, {markB, "b", "p"}} {
 					s.ruleOf(t, fmt.Sprintf(`{"id":"rule-%s","resource":"cpu","type":"percentage","warning":80,"description":%q,"selector":{"user_id":%q,"org_id":%q}}`,
 						of.mark, of.mark, of.user, of.org), rulestore.Author{UserID: of.user})
+				}
+				hook := s.hookOf(t, endpoint.URL, markA, webhook.Owner{UserID: "a"})
+				s.hookOf(t, endpoint.URL, markB, webhook.Owner{UserID: "b"})
+				path := strings.ReplaceAll(path, "{webhook}", hook)
+				if o.Tag == "webhooks" && who.org { // which is not the user
+					who.ofA, who.ofB = false, false
 				}
 				var header []string
 				if _, has := keys.tokens[who.name]; has {
@@ -218,7 +235,7 @@ func matrix(t *testing.T, without string) {
 					assert.Equal(t, refusals[o.ID], a.StatusCode, "%s", body)
 				default:
 					assert.Equal(t, 404, a.StatusCode, "%s", body)
-					none := s.send(t, strings.ToUpper(o.Method), strings.NewReplacer(markA, "none", "/a/", "/none/", "/o/", "/none/").Replace(path), bodies[o.ID], header...)
+					none := s.send(t, strings.ToUpper(o.Method), strings.NewReplacer(markA, "none", "/a/", "/none/", "/o/", "/none/", hook, "none").Replace(path), bodies[o.ID], header...)
 					assert.Equal(t, string(none.body), body, "what is not yours does not exist")
 				}
 			})

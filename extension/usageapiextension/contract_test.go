@@ -12,6 +12,7 @@ import (
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/metadata"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/view"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/webhook"
 )
 
 // The table of routes and the document have the same operations, with the same scopes.
@@ -33,11 +34,13 @@ func TestRoutesAndDocumentAgree(t *testing.T) {
 
 // Each example of the document is answered as the document says.
 func TestExamplesOfTheDocument(t *testing.T) {
-	s := serve(t)
+	endpoint := newSink(t)
+	s := serve(t, local)
 	s.machines(1)
 	s.makeHealthy()
+	hook := s.hookOf(t, endpoint.URL, "x", webhook.Owner{Admin: true})
 	s.rule(t, `{"id":"cpu-high","resource":"cpu","type":"percentage","warning":80}`)
-	fill := strings.NewReplacer("{id}", "vm-00000", "{user}", "user-0", "{org}", "org-0", "{rule}", "cpu-high")
+	fill := strings.NewReplacer("{id}", "vm-00000", "{user}", "user-0", "{org}", "org-0", "{rule}", "cpu-high", "{webhook}", hook)
 	for _, o := range s.check.document.Operations {
 		if !strings.EqualFold(o.Method, http.MethodGet) || o.ID == "streamInstances" {
 			continue // see the tests of what writes, and of the stream

@@ -9,7 +9,7 @@ import (
 
 // routes is all that can be asked.
 func (e *usageAPI) routes() []route.Route {
-	return slices.Concat(e.api.Routes(), e.thresholds().Routes())
+	return slices.Concat(e.api.Routes(), e.thresholds().Routes(), e.hooks().Routes())
 }
 
 // handler returns the handler of the whole API, for those whom guard lets in.

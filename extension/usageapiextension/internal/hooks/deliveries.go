@@ -15,15 +15,15 @@ import (
 
 // shownDelivery is a delivery as it is answered.
 type shownDelivery struct {
-	Number        uint64         `json:"number"`
-	EventID       string         `json:"event_id"`
-	EventType     webhook.Type   `json:"event_type"`
-	At            *time.Time     `json:"at"`
-	AcceptedAt    *time.Time     `json:"accepted_at"`
-	State         webhook.State  `json:"state"`
-	Attempts      int            `json:"attempts"`
-	NextAttemptAt *time.Time     `json:"next_attempt_at"`
-	Log           []shownAttempt `json:"log"`
+	Number     uint64         `json:"number"`
+	EventID    string         `json:"event_id"`
+	EventType  webhook.Type   `json:"event_type"`
+	At         *time.Time     `json:"at"`
+	AcceptedAt *time.Time     `json:"accepted_at"`
+	State      webhook.State  `json:"state"`
+	Attempts   int            `json:"attempts"`
+	DueAt      *time.Time     `json:"due_at"`
+	Log        []shownAttempt `json:"log"`
 }
 
 type shownAttempt struct {
@@ -50,7 +50,7 @@ func showOutcome(a *webhook.Attempt) shownOutcome {
 func showDelivery(d *webhook.Delivery) shownDelivery {
 	s := shownDelivery{
 		Number: d.Number, EventID: d.EventID, EventType: d.Type, At: at(d.At), AcceptedAt: at(d.Accepted),
-		State: d.State, Attempts: d.Attempts, NextAttemptAt: at(d.Due), Log: make([]shownAttempt, 0, len(d.Log)),
+		State: d.State, Attempts: d.Attempts, DueAt: at(d.Due), Log: make([]shownAttempt, 0, len(d.Log)),
 	}
 	for i := range d.Log {
 		s.Log = append(s.Log, shownAttempt{at(d.Log[i].At), showOutcome(&d.Log[i])})

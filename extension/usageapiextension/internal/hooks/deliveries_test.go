@@ -33,15 +33,15 @@ func (a *api) offer(n int) {
 }
 
 type delivery struct {
-	Number        uint64
-	EventID       string     `json:"event_id"`
-	EventType     string     `json:"event_type"`
-	At            time.Time  `json:"at"`
-	AcceptedAt    time.Time  `json:"accepted_at"`
-	NextAttemptAt *time.Time `json:"next_attempt_at"`
-	State         string
-	Attempts      int
-	Log           []outcome
+	Number     uint64
+	EventID    string     `json:"event_id"`
+	EventType  string     `json:"event_type"`
+	At         time.Time  `json:"at"`
+	AcceptedAt time.Time  `json:"accepted_at"`
+	DueAt      *time.Time `json:"due_at"`
+	State      string
+	Attempts   int
+	Log        []outcome
 }
 
 type outcome struct {
@@ -100,10 +100,10 @@ func TestDeliveries(t *testing.T) {
 		assert.Nil(t, all.NextBefore)
 		waiting, failed, done := all.Deliveries[0], all.Deliveries[2], all.Deliveries[8]
 		assert.Equal(t, "pending", waiting.State)
-		assert.NotNil(t, waiting.NextAttemptAt)
+		assert.NotNil(t, waiting.DueAt)
 		assert.Equal(t, []outcome{}, waiting.Log)
 		assert.Equal(t, "failed", failed.State)
-		assert.Nil(t, failed.NextAttemptAt)
+		assert.Nil(t, failed.DueAt)
 		status, text, excerpt := 500, errDisk.Error(), "oops"
 		assert.Equal(t, []outcome{{At: failed.Log[0].At, Status: &status, LatencyMS: 2000, Error: &text, Excerpt: &excerpt}}, failed.Log)
 		ok := 204
