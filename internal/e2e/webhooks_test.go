@@ -81,7 +81,7 @@ func local() []string {
 // hook registers with vmusagectl, and returns the id and the secret.
 func (c *collector) hook(t *testing.T, url string, args ...string) (id string, secret signing.Secret) {
 	t.Helper()
-	c.waitAPI(t, "/health", func(int, string) bool { return true })
+	c.waitAPI(t, "/health", func(status int, _ string) bool { return status != 0 })
 	out, err := run(t, "", binary(t, "vmusagectl"), append([]string{"webhook", "add", url, "--endpoint", "http://" + c.api}, args...)...)
 	require.NoError(t, err)
 	secret, err = signing.ParseSecret(strings.TrimSpace(out))
