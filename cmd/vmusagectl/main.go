@@ -1,6 +1,6 @@
 // Command vmusagectl is the operator's tool: it runs a Kafka for development,
 // shows usage events as they come, proves that they add up, sends again what did
-// not get through, checks threshold rules, makes keys of the API, and runs the whole chain on one machine.
+// not get through, checks threshold rules, makes keys of the API, shows what it knows as a live table, and runs the whole chain on one machine.
 package main
 
 import (

@@ -57,6 +57,7 @@ With it you can
   up       see all of it work on this machine: Kafka, collector and events
   broker   run only the Kafka, for a collector that you start yourself
   tail     read the events of any Kafka
+  top      see what instances use right now, from the usage API
   verify   prove that the events are complete and add up
   dlq      look at the events that could not be written, and send them again
   rules    check threshold rules, and try them on what was recorded
@@ -88,7 +89,7 @@ With it you can
 	root.SetOut(t.out)
 	root.SetErr(t.err)
 	root.SetVersionTemplate("vmusagectl {{.Version}}\n")
-	root.AddCommand(newUp(t), newBroker(t), newTail(t), newVerify(t), newDLQ(t), newRules(t), newAPIKey(t), newWebhook(t))
+	root.AddCommand(newUp(t), newBroker(t), newTail(t), newVerify(t), newDLQ(t), newRules(t), newAPIKey(t), newWebhook(t), newTop(t))
 	wrongUsage(root)
 	return root
 }

@@ -28,6 +28,19 @@ func (t terminal) color() bool {
 	return ok && t.getenv("NO_COLOR") == "" && t.getenv("TERM") != "dumb" && isTerminal(f)
 }
 
+// width is how many columns out has; 0 where it is no terminal.
+func (t terminal) width() int {
+	f, ok := t.out.(*os.File)
+	if !ok {
+		return 0
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Col)
+}
+
 func isTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil

@@ -13,8 +13,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/vmusage/otelcol-vmusage/cmd/vmusagectl/internal/render"
 )
 
 const (
@@ -77,34 +80,63 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: %d %s", e.Method, e.URL, e.Status, http.StatusText(e.Status))
 	if e.Detail != "" {
-		b.WriteString(": " + e.Detail)
+		b.WriteString(": " + render.Printable(e.Detail))
 	}
 	for _, p := range e.Errors {
-		fmt.Fprintf(&b, "\n  %s%s: %s", p.Pointer, p.Parameter, p.Detail)
+		b.WriteString("\n  " + render.Printable(p.Pointer+p.Parameter+": "+p.Detail))
 	}
 	switch {
 	case e.Status == http.StatusUnauthorized:
 		b.WriteString("\nsay who you are: --token-file, or the environment variable VMUSAGE_TOKEN, with an API key ('vmusagectl apikey create')")
 	case e.RetryAfter != "":
-		b.WriteString("\ntry again in " + e.RetryAfter + " s")
+		b.WriteString("\ntry again in " + render.Printable(e.RetryAfter) + " s")
 	}
 	return b.String()
+}
+
+// Wait returns how long to wait before the request is sent again, and false where the answer
+// says nothing of that: RFC 9110, 10.2.3, as seconds, which is what the API writes.
+func (e *Error) Wait() (time.Duration, bool) {
+	n, err := strconv.ParseUint(e.RetryAfter, 10, 32)
+	return time.Duration(n) * time.Second, err == nil //nolint:gosec // 32 bits
+}
+
+// Get asks for path, decodes the answer into out, and returns when the server says that it
+// answered, to the second; the zero time where it does not say.
+func (c *Client) Get(ctx context.Context, path string, query url.Values, out any) (time.Time, error) {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	header, err := c.do(ctx, http.MethodGet, path, nil, out)
+	if err != nil {
+		return time.Time{}, err
+	}
+	date, err := http.ParseTime(header.Get("Date"))
+	if err != nil {
+		return time.Time{}, nil //nolint:nilerr // it does not say
+	}
+	return date, nil
 }
 
 // Do sends a request with in as JSON, where it is not nil, and decodes the answer into out, where
 // that is not nil. The error of an answer is an [*Error].
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
+	_, err := c.do(ctx, method, path, in, out)
+	return err
+}
+
+func (c *Client) do(ctx context.Context, method, path string, in, out any) (http.Header, error) {
 	var body io.Reader
 	if in != nil {
 		encoded, err := json.Marshal(in)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		body = bytes.NewReader(encoded)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.settings.Endpoint+path, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.settings.UserAgent)
@@ -116,25 +148,26 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("%w; is the collector running with the usage_api extension at %s?", err, c.settings.Endpoint)
+		return nil, fmt.Errorf("%w; is the collector running with the usage_api extension at %s?", err, c.settings.Endpoint)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s %s: %w", method, req.URL, err)
+		return nil, fmt.Errorf("%s %s: %w", method, req.URL, err)
 	case len(answer) > maxBody:
-		return fmt.Errorf("%s %s: the answer has more than %d MiB", method, req.URL, maxBody>>20)
+		return nil, fmt.Errorf("%s %s: the answer has more than %d MiB", method, req.URL, maxBody>>20)
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		e := &Error{RetryAfter: resp.Header.Get("Retry-After")}
+		e := &Error{}
 		_ = json.Unmarshal(answer, e) // what is no problem detail has none
 		e.Method, e.URL, e.Status = method, req.URL.Redacted(), resp.StatusCode
-		return e
+		e.RetryAfter = resp.Header.Get("Retry-After")
+		return nil, e
 	case out == nil:
-		return nil
+		return resp.Header, nil
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
-		return errors.Join(fmt.Errorf("%s %s answered what is not of the usage API", method, req.URL), err)
+		return nil, errors.Join(fmt.Errorf("%s %s answered what is not of the usage API", method, req.URL), err)
 	}
-	return nil
+	return resp.Header, nil
 }
