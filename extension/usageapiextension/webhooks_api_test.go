@@ -59,7 +59,7 @@ func (r *sink) next(t *testing.T) received {
 	}
 }
 
-// hookOf returns the id of the webhook with a description, and of which there is a delivery. It registers one
+// hookOf returns the id of the webhook with a description, to which something was delivered. It registers one
 // where there is none.
 func (s *served) hookOf(tb testing.TB, url, description string, owner webhook.Owner) string {
 	tb.Helper()
@@ -78,6 +78,10 @@ func (s *served) hookOf(tb testing.TB, url, description string, owner webhook.Ow
 	e := webhook.Event{ID: uuid.New(), Type: webhook.ResourceUsage, At: time.Now().UnixNano(), InstanceID: description, UserID: owner.UserID}
 	require.Equal(tb, webhook.Accepted, b.Offer(&e, webhook.Mark{}, func(dst []byte) []byte { return append(dst, "{}"...) }))
 	b.Commit(tb.Context())
+	require.Eventually(tb, func() bool { // nothing of it changes by itself any more
+		ds, err := engine.Deliveries(v.ID, 0, 1)
+		return err == nil && ds[0].State == webhook.Delivered
+	}, time.Minute, time.Millisecond)
 	return v.ID
 }
 
