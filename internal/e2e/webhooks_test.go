@@ -255,3 +255,40 @@ func TestWebhooksOverKills(t *testing.T) {
 	c.stop(t)
 	verify(t, addr, prove(t, everything(t, b)))
 }
+
+// TestAlertsEndToEnd: while Kafka is away, webhooks of admins are told when the breaker opens, and
+// when it is over.
+func TestAlertsEndToEnd(t *testing.T) {
+	binary(t, "otelcol-vmusage")
+	addr, dir := freePort(t), t.TempDir()
+	b := broker(t, addr, dir)
+	c := node(t, addr).set(local()...).set("exporters::usage_event::circuit_breaker::consecutive_failures=2", "exporters::usage_event::circuit_breaker::open_interval=1s",
+		"exporters::usage_event::timeout=1s").start(t)
+	to := newEndpoint(t)
+	c.hook(t, to.URL, "--events", "pipeline_alert")
+	consume(t, addr).take(t, atLeast(1))
+	said := func(name string, state event.AlertState) func([]delivered) bool {
+		return func(got []delivered) bool {
+			for _, d := range got {
+				var body struct{ Data json.RawMessage }
+				require.NoError(t, json.Unmarshal(d.Body, &body))
+				a, err := event.DecodeAlert(body.Data)
+				require.NoError(t, err, "%s", d.Body)
+				if a.Name == name && a.State == state {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	require.NoError(t, b.Close())
+	to.await(t, said("breaker_open", event.AlertFiring))
+	broker(t, addr, dir)
+	got := to.await(t, said("breaker_open", event.AlertResolved))
+	ids := map[string]bool{}
+	for _, d := range got {
+		assert.False(t, ids[d.ID], "each is said once: %s", d.Body)
+		ids[d.ID] = true
+	}
+	c.stop(t)
+}

@@ -212,7 +212,9 @@ func (r *reader) offerPeriod(p *usage.Period) error {
 func (r *reader) offerViolation(v *usage.Violation) error {
 	r.violation = v
 	e := r.about(webhook.ThresholdViolation, v.ID, v.At, &v.Instance)
-	e.Level = v.Level
+	if v.State != usage.Resolved {
+		e.Level = v.Level
+	}
 	// What an owner uses as a whole is that owner's alone, whatever else is known of whom it
 	// is about: an organization does not see what a user of it has elsewhere.
 	switch v.Rule.Per {

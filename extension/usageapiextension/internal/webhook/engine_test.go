@@ -108,6 +108,9 @@ func TestFilters(t *testing.T) {
 	} {
 		assert.Equal(t, tt.want, tt.f.Takes(&ev), tt.name)
 	}
+	over := ev
+	over.Level = usage.LevelOK
+	assert.True(t, (&Filter{Levels: []usage.ThresholdLevel{usage.LevelCritical}}).Takes(&over), "an end is told to whoever may have been told of it")
 	period := Event{Type: ResourceUsage, InstanceID: "vm"}
 	assert.True(t, (&Filter{Levels: []usage.ThresholdLevel{usage.LevelCritical}}).Takes(&period), "only violations have a level")
 	alert := Event{Type: PipelineAlert}

@@ -40,7 +40,7 @@ type Event struct {
 	// the pipeline.
 	InstanceID, UserID, OrgID string
 	Labels                    []usage.Label
-	// Level is that of a violation.
+	// Level is that of a violation, LevelOK where it is over.
 	Level usage.ThresholdLevel
 	// Owner is who hears of a pipeline alert besides admins; zero for nobody.
 	Owner Owner
@@ -74,7 +74,8 @@ func (p Owner) Manages(o Owner) bool {
 // value of an event; Labels all have to be there.
 type Filter struct {
 	InstanceIDs, UserIDs, OrgIDs []string
-	// Levels are those of violations; other events have none, and are not narrowed down by it.
+	// Levels are those of violations. Other events have none, and are not narrowed down by it; nor are
+	// the ends of violations, which may have been worse than they were last.
 	Levels []usage.ThresholdLevel
 	Labels []usage.Label
 }
@@ -88,7 +89,7 @@ func (f *Filter) Takes(e *Event) bool {
 	if !among(f.InstanceIDs, e.InstanceID) || !among(f.UserIDs, e.UserID) || !among(f.OrgIDs, e.OrgID) {
 		return false
 	}
-	if e.Type == ThresholdViolation && len(f.Levels) > 0 && !slices.Contains(f.Levels, e.Level) {
+	if e.Type == ThresholdViolation && e.Level != usage.LevelOK && len(f.Levels) > 0 && !slices.Contains(f.Levels, e.Level) {
 		return false
 	}
 	for _, l := range f.Labels {
