@@ -68,6 +68,7 @@ func FuzzOperations(f *testing.F) {
 		}
 	}
 	for _, body := range []string{
+		`{"url":"https://example.com/","event_types":["resource_usage"],"filters":{"levels":["critical"]}}`, `{"id":"#?/%","resource":"cpu","type":"percentage","warning":8}`,
 		"", "null", "{}", `{"resource":"cpu","resource":"memory"}`, strings.Repeat("[", 1000), strings.Replace(base, "80", "1e999", 1),
 		strings.Replace(base, "cpu-high", strings.Repeat("x", 1000), 1), strings.Replace(base, `"warning":80`, `"warning":80,"selector":{"labels":{"":""}}`, 1),
 	} {
@@ -109,7 +110,9 @@ func FuzzOperations(f *testing.F) {
 			s.check.answer(t, method, u.EscapedPath(), a)
 		}
 		if made := a.Header.Get("Location"); made != "" && a.StatusCode == http.StatusCreated {
-			gone := s.handle(http.MethodDelete, &url.URL{Scheme: "http", Host: "localhost", Path: made}, "", "If-Match", "*")
+			to, err := u.Parse(made)
+			require.NoError(t, err)
+			gone := s.handle(http.MethodDelete, to, "", "If-Match", "*")
 			assert.Equal(t, http.StatusNoContent, gone.StatusCode, "%s", gone.body)
 		}
 	})
