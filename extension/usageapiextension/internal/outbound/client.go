@@ -64,7 +64,10 @@ func New(s Settings) *Client {
 		MaxIdleConnsPerHost:    s.PerHost,
 		IdleConnTimeout:        idleTimeout,
 		ForceAttemptHTTP2:      true,
-		DisableCompression:     true,
+		// Requests that go unanswered do not end a connection that carries several, so that all
+		// those of a host would go the way of one whose other end has vanished.
+		HTTP2:              &http.HTTP2Config{SendPingTimeout: s.Timeout, PingTimeout: s.Timeout},
+		DisableCompression: true,
 	}
 	return c
 }

@@ -39,6 +39,7 @@ func (c *Client) failure(err error) (Class, error) {
 		verify    *tls.CertificateVerificationError
 		record    tls.RecordHeaderError
 		alert     tls.AlertError
+		op        *net.OpError
 		timeout   net.Error
 	)
 	is := func(targets ...error) bool {
@@ -60,7 +61,8 @@ func (c *Client) failure(err error) (Class, error) {
 		return Unreachable, errAuthority
 	case errors.As(err, &host):
 		return Unreachable, errOtherHost
-	case errors.As(err, &verify), errors.As(err, &record), errors.As(err, &alert):
+	case errors.As(err, &verify), errors.As(err, &record), errors.As(err, &alert),
+		errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error"): // alerts, by crypto/tls
 		return Unreachable, errTLS
 	case is(context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return Unreachable, fmt.Errorf("there was no answer within %v", c.settings.Timeout)

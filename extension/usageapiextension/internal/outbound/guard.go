@@ -1,7 +1,9 @@
 package outbound
 
 import (
+	"fmt"
 	"net/netip"
+	"syscall"
 
 	"code.dny.dev/ssrf"
 )
@@ -36,8 +38,32 @@ func newGuard(allowed []netip.Prefix) *guard {
 	return g
 }
 
+// Safe is for [net.Dialer.Control].
+func (g *guard) Safe(network, address string, c syscall.RawConn) error {
+	if err := g.Guardian.Safe(network, address, c); err != nil {
+		return err
+	}
+	a, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ssrf.ErrInvalidHostPort, err)
+	}
+	return g.translated(a.Addr())
+}
+
 // allows reports whether an address may be reached. An IPv4 address within IPv6 is the IPv4 one.
-func (g *guard) allows(a netip.Addr) bool { return a.Zone() == "" && g.SafeAddr(a.Unmap()) == nil }
+func (g *guard) allows(a netip.Addr) bool {
+	return a.Zone() == "" && g.SafeAddr(a.Unmap()) == nil && g.translated(a) == nil
+}
+
+// translated refuses what a NAT64 would translate to an IPv4 address that is not allowed. Who
+// has nothing but IPv6 allows that prefix to reach the public network, not its own.
+func (g *guard) translated(a netip.Addr) error {
+	if !ssrf.IPv6NAT64Prefix.Contains(a) {
+		return nil
+	}
+	b := a.As16()
+	return g.SafeAddr(netip.AddrFrom4([4]byte(b[12:])))
+}
 
 // local reports whether this machine itself may be reached.
 func (g *guard) local() bool {

@@ -76,6 +76,10 @@ func (c *Client) Send(ctx context.Context, r Request) Outcome {
 		out.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	}
 	out.Err = answered(out)
+	if out.Status == http.StatusSwitchingProtocols {
+		// What follows is the connection itself, which no context ends.
+		return out
+	}
 	// Whatever follows decides nothing.
 	defer time.AfterFunc(drainTimeout, cancel).Stop()
 	out.Excerpt = c.excerpt(resp)
