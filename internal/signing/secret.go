@@ -20,8 +20,15 @@ const (
 const prefix = "whsec_"
 
 // A Secret is the key that a sender and a receiver share. Printed or encoded as JSON it does not
-// show itself. The zero one is none.
-type Secret struct{ key string }
+// show itself. The zero one is none: it signs nothing, and nothing is of it.
+type Secret struct {
+	_ [0]func() // == would compare where keys are, and in a time that tells
+	// A pointer, since fmt prints unexported fields of what a secret is in without asking
+	// methods, and follows pointers to no string.
+	key *string
+}
+
+func of(key []byte) Secret { return Secret{key: new(string(key))} }
 
 // NewSecret returns a secret of 32 random bytes.
 func NewSecret() (Secret, error) {
@@ -29,7 +36,7 @@ func NewSecret() (Secret, error) {
 	if _, err := rand.Read(key[:]); err != nil {
 		return Secret{}, err
 	}
-	return Secret{string(key[:])}, nil
+	return of(key[:]), nil
 }
 
 // ParseSecret takes whsec_ and 24 to 64 bytes in base64, with padding or without. Its errors do not
@@ -40,21 +47,33 @@ func ParseSecret(text string) (Secret, error) {
 		return Secret{}, errors.New("a secret begins with " + prefix)
 	}
 	key, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(encoded, "="))
-	if err != nil || strings.ContainsAny(encoded, "\r\n") { // which decoders skip
+	// Decoders skip line breaks.
+	if err != nil || encoded != base64.StdEncoding.EncodeToString(key) && encoded != base64.RawStdEncoding.EncodeToString(key) {
 		return Secret{}, errors.New("what follows " + prefix + " is not base64 of the standard alphabet (RFC 4648, 4)")
 	}
 	if len(key) < MinKey || len(key) > MaxKey {
 		return Secret{}, fmt.Errorf("a secret has %d to %d bytes, and this one has %d", MinKey, MaxKey, len(key))
 	}
-	return Secret{string(key)}, nil
+	return of(key), nil
 }
 
-// Reveal returns the text of the secret.
-func (s Secret) Reveal() string { return prefix + base64.StdEncoding.EncodeToString([]byte(s.key)) }
+// Reveal returns the text of the secret; "" for none.
+func (s Secret) Reveal() string {
+	if s.IsZero() {
+		return ""
+	}
+	return prefix + base64.StdEncoding.EncodeToString([]byte(*s.key))
+}
+
+// IsZero reports whether it is none.
+func (s Secret) IsZero() bool { return s.key == nil }
 
 // Equal compares secrets in a time that does not depend on where they differ.
 func (s Secret) Equal(o Secret) bool {
-	return subtle.ConstantTimeCompare([]byte(s.key), []byte(o.key)) == 1
+	if s.IsZero() || o.IsZero() {
+		return s.IsZero() == o.IsZero()
+	}
+	return subtle.ConstantTimeCompare([]byte(*s.key), []byte(*o.key)) == 1
 }
 
 const redacted = prefix + "[REDACTED]"

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/vmusage/otelcol-vmusage/internal/signing"
 )
@@ -56,6 +59,12 @@ func TestParseSecret(t *testing.T) {
 		{"WHSEC_" + key(32), "begins with whsec_"},
 		{"whsec_" + key(32) + "!", "not base64"},
 		{"whsec_-_-_" + key(32), "not base64"},
+		{"whsec_" + key(24) + "=", "not base64"},
+		{"whsec_" + key(25) + "==", "not base64"},
+		{"whsec_" + key(25)[:34] + "=", "not base64"},
+		{"whsec_" + key(25)[:33] + "B==", "not base64"}, // bits that are of no byte
+		{"whsec_" + key(24)[:8] + "\n" + key(24)[8:], "not base64"},
+		{"whsec_" + key(24) + "\r\n", "not base64"},
 		{"", "begins with"},
 	} {
 		s, err := signing.ParseSecret(tt.text)
@@ -77,20 +86,59 @@ func TestSecretsDoNotShow(t *testing.T) {
 	key := strings.TrimPrefix(s.Reveal(), "whsec_")
 	raw, err := base64.StdEncoding.DecodeString(key)
 	require.NoError(t, err)
-	in := struct{ S signing.Secret }{s}
+	in := struct {
+		S    signing.Secret
+		P    *signing.Secret
+		L    []signing.Secret
+		In   any
+		s    signing.Secret // of which fmt asks no method
+		more map[string]signing.Secret
+	}{s, &s, []signing.Secret{s}, s, s, map[string]signing.Secret{"a": s}}
 	encoded, err := json.Marshal(in)
 	require.NoError(t, err)
 	all := string(encoded)
-	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		all += fmt.Sprintf(format+format, s, in)
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o", "%b", "%c", "%U", "%t", "%e", "%p"} {
+		all += fmt.Sprintf(format+format+format+format, s, &s, in, &in)
 	}
+	var logged strings.Builder
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("text", "secret", s, "in", in)
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("json", "secret", s, "in", in)
+	entry, err := zapcore.NewJSONEncoder(zapcore.EncoderConfig{}).EncodeEntry(zapcore.Entry{},
+		[]zapcore.Field{zap.Any("secret", s), zap.Any("in", in), zap.Reflect("reflect", s)})
+	require.NoError(t, err)
+	assert.Contains(t, entry.String(), "whsec_[REDACTED]")
+	all += logged.String() + entry.String()
 	assert.NotContains(t, all, key)
 	assert.NotContains(t, all, string(raw))
 	assert.NotContains(t, all, fmt.Sprintf("%x", raw))
+	assert.NotContains(t, all, fmt.Sprintf("%X", raw))
+	assert.NotContains(t, all, strings.Trim(fmt.Sprintf("%d", raw), "[]"))
+	assert.NotContains(t, all, strings.Trim(fmt.Sprintf("%#v", raw[:8]), "[]byte{}"))
 	other, err := signing.NewSecret()
 	require.NoError(t, err)
 	assert.False(t, s.Equal(other))
 	assert.True(t, s.Equal(secret(t, s.Reveal())))
+}
+
+// An empty key would be one that everybody has.
+func TestNoSecret(t *testing.T) {
+	var none signing.Secret
+	assert.True(t, none.IsZero())
+	assert.Empty(t, none.Reveal())
+	assert.True(t, none.Equal(signing.Secret{}))
+	s := secret(t, knownSecret)
+	assert.False(t, s.IsZero())
+	assert.False(t, none.Equal(s))
+	assert.False(t, s.Equal(none))
+	at := time.Unix(knownSeconds, 0)
+	assert.Empty(t, signing.Sign(nil, []signing.Secret{none}, knownID, at, []byte(knownBody)))
+	assert.Empty(t, signing.Legacy(none, []byte(knownBody)))
+	assert.Equal(t, knownSignature, string(signing.Sign(nil, []signing.Secret{none, s, none}, knownID, at, []byte(knownBody))))
+
+	h := hmac.New(sha256.New, nil)
+	fmt.Fprintf(h, "%s.%d.%s", knownID, knownSeconds, knownBody)
+	forged := headers("v1," + base64.StdEncoding.EncodeToString(h.Sum(nil)))
+	require.ErrorIs(t, signing.Verify([]signing.Secret{none}, forged, []byte(knownBody), at), signing.ErrNoMatch)
 }
 
 func headers(signature string) http.Header {
@@ -124,6 +172,7 @@ func TestVerify(t *testing.T) {
 		{name: "too old", now: now.Add(signing.Tolerance + time.Second), want: signing.ErrOld},
 		{name: "early", now: now.Add(-signing.Tolerance)},
 		{name: "too early", now: now.Add(-signing.Tolerance - time.Second), want: signing.ErrEarly},
+		{name: "an id with a full stop", change: func(h http.Header) { h.Set("webhook-id", knownID+".1614265330") }, want: signing.ErrID},
 		{name: "no id", change: func(h http.Header) { h.Del("webhook-id") }, want: signing.ErrMissing},
 		{name: "no time", change: func(h http.Header) { h.Del("webhook-timestamp") }, want: signing.ErrMissing},
 		{name: "no signature", change: func(h http.Header) { h.Del("webhook-signature") }, want: signing.ErrMissing},
