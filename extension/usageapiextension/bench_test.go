@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
+
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/conns"
 	"golang.org/x/sys/unix"
 )
 
@@ -38,7 +40,7 @@ func floor(b *testing.B, body []byte) string {
 // framework is the collector's HTTP server with that handler.
 func framework(b *testing.B, cfg *Config, body []byte) string {
 	b.Helper()
-	s, err := startServer(b.Context(), componenttest.NewNopHost(), componenttest.NewNopTelemetrySettings(), cfg, writes(body))
+	s, err := startServer(b.Context(), componenttest.NewNopHost(), componenttest.NewNopTelemetrySettings(), cfg, writes(body), func(conns.Reason) {})
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, s.shutdown(context.Background())) })
 	return "http://" + s.addr.String()

@@ -34,9 +34,12 @@ type Config struct {
 	// Storage names the storage extension that keeps what is written over the API.
 	Storage *component.ID `mapstructure:"storage"`
 
-	// MaxConnections bounds how many connections are open; more of them wait to
-	// be accepted.
+	// MaxConnections bounds how many connections are open. For more of them those are closed
+	// that wait for a request longest; where none does, they wait to be accepted.
 	MaxConnections int `mapstructure:"max_connections"`
+	// MaxConnectionsPerAddress bounds those of one address, which is none of TrustedProxies, in
+	// the same way, but that more of them are closed. -1 is no limit.
+	MaxConnectionsPerAddress int `mapstructure:"max_connections_per_address"`
 	// MaxHeaderBytes bounds the header of a request.
 	MaxHeaderBytes int `mapstructure:"max_header_bytes"`
 
@@ -98,7 +101,7 @@ func createDefaultConfig() component.Config {
 		RateLimits:     defaultRateLimits(),
 		Thresholds:     defaultThresholds(),
 		Webhooks:       defaultWebhooks(),
-		MaxConnections: 1000,
+		MaxConnections: 1000, MaxConnectionsPerAddress: 200,
 		MaxHeaderBytes: 16 << 10,
 		Store:          StoreConfig{MaxInstances: 20_000, MaxBytes: 128 << 20, Retain: 15 * time.Minute},
 		Stream:         StreamConfig{MaxClients: 100, MaxClientsPerPrincipal: 10, Interval: time.Second, WriteTimeout: 10 * time.Second},

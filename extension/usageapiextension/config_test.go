@@ -44,6 +44,8 @@ func TestConfig(t *testing.T) {
 		{"keys without a file", map[string]any{"api_keys": map[string]any{"file": ""}}, "api_keys::file is empty"},
 		{"no endpoint", map[string]any{"endpoint": ""}, "endpoint is empty"},
 		{"no connections", map[string]any{"max_connections": 0}, "max_connections is 0: it must be at least 1"},
+		{"no connections of an address", map[string]any{"max_connections_per_address": 0}, "max_connections_per_address is 0: it must be at least 1, or -1 for no limit"},
+		{"any of an address", map[string]any{"max_connections_per_address": -1}, ""},
 		{"no header", map[string]any{"max_header_bytes": 10}, "max_header_bytes is 10: it must be at least 1024"},
 		{"no body", map[string]any{"max_request_body_size": 0}, "max_request_body_size is 0"},
 		{"no instances", map[string]any{"store": map[string]any{"max_instances": 0}}, "store::max_instances is 0"},

@@ -22,6 +22,9 @@ func (c *Config) Validate() error {
 			"set auth::authenticator or api_keys::file, listen on %s, or set allow_unauthenticated: true where something else keeps strangers out",
 			c.ServerConfig.NetAddr.Endpoint, defaultEndpoint)
 	}
+	if n := c.MaxConnectionsPerAddress; n < 1 && n != -1 {
+		fail("max_connections_per_address is %d: it must be at least 1, or -1 for no limit", n)
+	}
 	for _, n := range []struct {
 		key          string
 		value, least int64

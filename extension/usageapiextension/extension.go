@@ -118,7 +118,7 @@ func (e *usageAPI) Start(ctx context.Context, host component.Host) error {
 	}
 	cfg := *e.cfg
 	cfg.ServerConfig.Auth = configoptional.None[confighttp.AuthConfig]() // which the guard asks
-	e.server, err = startServer(ctx, host, e.set.TelemetrySettings, &cfg, e.handler(e.guard.Guard))
+	e.server, err = startServer(ctx, host, e.set.TelemetrySettings, &cfg, e.handler(e.guard.Guard), e.telemetry.closed)
 	if err != nil {
 		return err
 	}

@@ -13,9 +13,9 @@ import (
 	"go.opentelemetry.io/collector/component/componentstatus"
 	"go.opentelemetry.io/collector/config/confighttp"
 	"go.uber.org/zap"
-	"golang.org/x/net/netutil"
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/api"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/conns"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/problem"
 )
 
@@ -30,7 +30,11 @@ type server struct {
 	running sync.WaitGroup
 }
 
-func startServer(ctx context.Context, host component.Host, set component.TelemetrySettings, cfg *Config, handler http.Handler) (*server, error) {
+func startServer(ctx context.Context, host component.Host, set component.TelemetrySettings, cfg *Config, handler http.Handler, closed func(conns.Reason)) (*server, error) {
+	proxies, err := cfg.proxies()
+	if err != nil {
+		return nil, err
+	}
 	refuse := func(w http.ResponseWriter, r *http.Request, message string, status int) {
 		problem.Write(w, r, set.Logger, problem.New(status, "%s", http.StatusText(status)).Because(errors.New(message)))
 	}
@@ -45,15 +49,19 @@ func startServer(ctx context.Context, host component.Host, set component.Telemet
 	base, closing := context.WithCancelCause(context.Background())
 	h.BaseContext = func(net.Listener) context.Context { return base }
 
-	l, err := cfg.ServerConfig.ToListener(ctx)
+	below, err := cfg.ServerConfig.ToListener(ctx)
 	if err != nil {
 		closing(nil)
 		return nil, fmt.Errorf("endpoint is %q and cannot be listened on: %w", cfg.ServerConfig.NetAddr.Endpoint, err)
 	}
+	l := conns.New(below, conns.Settings{
+		Max: cfg.MaxConnections, PerAddress: cfg.MaxConnectionsPerAddress, Counted: proxies.Neighborhood, Closed: closed,
+	})
+	h.ConnState = l.State
 	s := &server{http: h, addr: l.Addr(), closing: closing}
 	set.Logger.Info("the usage API listens", zap.Stringer("endpoint", l.Addr()))
 	s.running.Go(func() {
-		if err := h.Serve(netutil.LimitListener(l, cfg.MaxConnections)); !errors.Is(err, http.ErrServerClosed) {
+		if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			componentstatus.ReportStatus(host, componentstatus.NewPermanentErrorEvent(fmt.Errorf("the usage API no longer listens: %w", err)))
 			set.Logger.Error("the usage API no longer listens", zap.Error(err))
 		}

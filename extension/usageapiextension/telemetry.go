@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/api"
+	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/conns"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/feed"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/metadata"
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/signals"
@@ -93,6 +94,10 @@ func (t *telemetry) fed(ctx context.Context, n feed.Counts) {
 	for reason, count := range n.Unusable {
 		t.builder.ExtensionUsageAPIUnusable.Add(ctx, int64(count), with("reason", string(reason)))
 	}
+}
+
+func (t *telemetry) closed(why conns.Reason) {
+	t.builder.ExtensionUsageAPIConnectionsClosed.Add(context.Background(), 1, with("reason", string(why)))
 }
 
 func (t *telemetry) ended(ctx context.Context, end api.End) {

@@ -54,6 +54,10 @@ func (p Proxies) addressOf(r *http.Request) netip.Addr {
 	return at
 }
 
+// Neighborhood returns as what limits of addresses count one, and false where it is of a trusted
+// proxy, over which many come.
+func (p Proxies) Neighborhood(a netip.Addr) (netip.Addr, bool) { return neighborhood(a), !p.trust(a) }
+
 // neighborhood is what a limit of addresses counts: an IPv4 address, or of IPv6 the
 // network of 64 bits, all of whose addresses one machine may have.
 func neighborhood(a netip.Addr) netip.Addr {

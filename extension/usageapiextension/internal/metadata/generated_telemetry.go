@@ -28,6 +28,7 @@ type TelemetryBuilder struct {
 	meter                                   metric.Meter
 	mu                                      sync.Mutex
 	registrations                           []metric.Registration
+	ExtensionUsageAPIConnectionsClosed      metric.Int64Counter
 	ExtensionUsageAPIInstances              metric.Int64ObservableGauge
 	ExtensionUsageAPIKeyLoadErrors          metric.Int64Counter
 	ExtensionUsageAPIKeys                   metric.Int64ObservableGauge
@@ -297,6 +298,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ExtensionUsageAPIConnectionsClosed, err = builder.meter.Int64Counter(
+		"otelcol_extension_usage_api_connections_closed",
+		metric.WithDescription("Connections that were closed because there are too many, by reason. [Development]"),
+		metric.WithUnit("{connection}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExtensionUsageAPIInstances, err = builder.meter.Int64ObservableGauge(
 		"otelcol_extension_usage_api_instances",
 		metric.WithDescription("Instances of which something is known. [Development]"),

@@ -72,6 +72,7 @@ func TestSetupTelemetry(t *testing.T) {
 		observer.Observe(1)
 		return nil
 	}))
+	tb.ExtensionUsageAPIConnectionsClosed.Add(context.Background(), 1)
 	tb.ExtensionUsageAPIKeyLoadErrors.Add(context.Background(), 1)
 	tb.ExtensionUsageAPIPeriods.Add(context.Background(), 1)
 	tb.ExtensionUsageAPIRefusals.Add(context.Background(), 1)
@@ -82,6 +83,9 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ExtensionUsageAPIWebhookEvents.Add(context.Background(), 1)
 	tb.ExtensionUsageAPIWebhookRequestDuration.Record(context.Background(), 1)
 	tb.ExtensionUsageAPIWebhookValuesDamaged.Add(context.Background(), 1)
+	AssertEqualExtensionUsageAPIConnectionsClosed(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualExtensionUsageAPIInstances(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
