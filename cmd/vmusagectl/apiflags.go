@@ -17,12 +17,16 @@ const (
 )
 
 // apiFlags are the flags of every command that asks the usage API.
-type apiFlags struct{ endpoint, tokenFile, caFile string }
+type apiFlags struct {
+	endpoint, tokenFile, caFile string
+	insecure                    bool
+}
 
 func (f *apiFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.endpoint, "endpoint", defaultAPI, "the usage API, a `URL`")
 	flags.StringVar(&f.tokenFile, "token-file", "", "a `file` with an API key; without it the environment variable "+tokenEnv)
 	flags.StringVar(&f.caFile, "ca-file", "", "a `file` with the authorities of the API's certificate")
+	flags.BoolVar(&f.insecure, "insecure", false, "send the API key to another machine without TLS")
 }
 
 // client returns a client of the API.
@@ -40,7 +44,7 @@ func (f *apiFlags) client(t terminal) (*apiclient.Client, error) {
 		return nil, usagef("the API key has several lines: write one key and nothing else")
 	}
 	c, err := apiclient.New(apiclient.Settings{
-		Endpoint: f.endpoint, Token: token, CAFile: f.caFile, UserAgent: "vmusagectl/" + version(),
+		Endpoint: f.endpoint, Token: token, CAFile: f.caFile, Insecure: f.insecure, UserAgent: "vmusagectl/" + version(),
 	})
 	if err != nil {
 		return nil, usageError{err}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
@@ -27,9 +28,11 @@ const (
 
 // Settings of a Client.
 type Settings struct {
-	Endpoint  string // a URL, without a path
-	Token     string // an API key, or whatever an authenticator takes as a bearer token; "" for none
-	CAFile    string // authorities of the server's certificate; "" for those of the system
+	Endpoint string // a URL, without a path
+	Token    string // an API key, or whatever an authenticator takes as a bearer token; "" for none
+	CAFile   string // authorities of the server's certificate; "" for those of the system
+	// Insecure allows that Token goes over the network as it is.
+	Insecure  bool
 	UserAgent string
 }
 
@@ -43,7 +46,13 @@ type Client struct {
 func New(s Settings) (*Client, error) {
 	u, err := url.Parse(s.Endpoint)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" {
-		return nil, fmt.Errorf("--endpoint is %q: write a URL without a path, such as http://127.0.0.1:8080", s.Endpoint)
+		return nil, fmt.Errorf("--endpoint is %q: write a URL without a path, such as http://127.0.0.1:8080", redacted(s.Endpoint))
+	}
+	if u.User != nil {
+		return nil, fmt.Errorf("--endpoint is %q: leave out the user and the password; an API key goes into --token-file", u.Redacted())
+	}
+	if u.Scheme == "http" && s.Token != "" && !s.Insecure && !loopback(u.Hostname()) {
+		return nil, fmt.Errorf("--endpoint is %q: the API key would go over the network as it is: use https, or --insecure where nobody listens", s.Endpoint)
 	}
 	s.Endpoint = strings.TrimSuffix(s.Endpoint, "/")
 	transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -62,6 +71,23 @@ func New(s Settings) (*Client, error) {
 		return http.ErrUseLastResponse // the token is for nobody else
 	}}
 	return &Client{s, c}, nil
+}
+
+// redacted is a text without what may be a password.
+func redacted(endpoint string) string {
+	if before, after, has := strings.Cut(endpoint, "@"); has {
+		if scheme, _, has := strings.Cut(before, "//"); has {
+			return scheme + "//...@" + after
+		}
+		return "...@" + after
+	}
+	return endpoint
+}
+
+// loopback reports whether a host is this machine.
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // Close closes the connections that are kept.

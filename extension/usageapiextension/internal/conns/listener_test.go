@@ -79,8 +79,9 @@ func isOpen(c net.Conn) bool {
 func ask(t *testing.T, c net.Conn, path string) {
 	t.Helper()
 	_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path)
-	assert.NoError(t, err)
-	_, err = http.ReadResponse(bufio.NewReader(c), nil) // has no body
+	if err == nil {
+		_, err = http.ReadResponse(bufio.NewReader(c), nil) // has no body
+	}
 	assert.NoError(t, err)
 }
 
