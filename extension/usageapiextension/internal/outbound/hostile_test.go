@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"bufio"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -8,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -134,52 +134,6 @@ func TestOldHTTP(t *testing.T) {
 	}
 }
 
-// Who allows the prefix of NAT64 allows the public IPv4 network by it, and not its own.
-func TestNAT64(t *testing.T) {
-	for _, tt := range []struct {
-		allowed, addr string
-		want          bool
-	}{
-		{"64:ff9b::/96", "64:ff9b::8.8.8.8", true},
-		{"64:ff9b::/96", "64:ff9b::127.0.0.1", false},
-		{"64:ff9b::/96", "64:ff9b::169.254.169.254", false},
-		{"64:ff9b::/96", "64:ff9b::168.63.129.16", false},
-		{"64:ff9b::/96", "64:ff9b:1::8.8.8.8", false},
-		{"64:ff9b::/96", "::ffff:127.0.0.1", false},
-		{"10.0.0.0/8", "64:ff9b::10.0.0.1", false},
-		{"10.0.0.0/8", "64:ff9b::8.8.8.8", false},
-		{"64:ff9b::/96 10.0.0.0/8", "64:ff9b::10.0.0.1", true},
-		{"64:ff9b::/96 10.0.0.0/8", "64:ff9b::192.168.0.1", false},
-	} {
-		var allowed []netip.Prefix
-		for p := range strings.FieldsSeq(tt.allowed) {
-			allowed = append(allowed, netip.MustParsePrefix(p))
-		}
-		c := newClient(t, Settings{AllowPrivate: allowed})
-		assert.Equal(t, tt.want, c.CheckURL("https://["+tt.addr+"]/") == nil, "%s of %s", tt.addr, tt.allowed)
-		if a := netip.MustParseAddr(tt.addr); !a.Is4In6() {
-			assert.Equal(t, tt.want, c.guard.Safe("tcp6", netip.AddrPortFrom(a, 443).String(), nil) == nil, "%s of %s, dialed", tt.addr, tt.allowed)
-		}
-	}
-}
-
-// What is dialed is judged as what is registered, in the forms in which a dialer has it.
-func TestDialed(t *testing.T) {
-	g := newGuard(nil)
-	for _, addr := range []string{"8.8.8.8:443", "[2606:4700::1111]:443"} {
-		require.NoError(t, g.Safe(map[bool]string{true: "tcp6", false: "tcp4"}[addr[0] == '['], addr, nil), addr)
-	}
-	for _, addr := range []string{
-		"127.0.0.1:443", "0.0.0.0:443", "169.254.169.254:80", "168.63.129.16:80", "10.0.0.1:443", "100.64.0.1:443", "255.255.255.255:443",
-		"[::1]:443", "[::]:443", "[::ffff:127.0.0.1]:443", "[::ffff:8.8.8.8]:443", "[fe80::1%eth0]:443", "[fd00:ec2::254]:80",
-		"[64:ff9b::7f00:1]:443", "[64:ff9b:1::1]:443", "[2002:7f00:1::]:443", "[2001::1]:443", "[fec0::1]:443", "8.8.8.8", "localhost:443", "",
-	} {
-		require.Error(t, g.Safe(map[bool]string{true: "tcp6", false: "tcp4"}[strings.HasPrefix(addr, "[")], addr, nil), addr)
-	}
-	require.Error(t, g.Safe("udp4", "8.8.8.8:443", nil))
-	require.Error(t, g.Safe("unix", "/run/docker.sock", nil))
-}
-
 // A connection that carries several requests and falls silent is found out and replaced.
 func TestSilentHTTP2(t *testing.T) {
 	t.Parallel()
@@ -260,4 +214,34 @@ func forward(t *testing.T, to string, cut func() func() bool) string {
 		open.Wait()
 	})
 	return l.Addr().String()
+}
+
+// Whoever closes a connection that was kept, just when it is used again, gets the request
+// by another one: it says nothing of the endpoint.
+func TestClosedWhenUsedAgain(t *testing.T) {
+	var requests, conns atomic.Int64
+	url := raw(t, func(c net.Conn) {
+		first := conns.Add(1) == 1
+		r := bufio.NewReader(c)
+		for range 2 {
+			req, err := http.ReadRequest(r)
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, req.Body)
+			assert.Empty(t, req.Header.Values("Idempotency-Key"))
+			if requests.Add(1) == 2 && first {
+				return
+			}
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	c := newClient(t, local())
+	r := post(url)
+	for range 2 {
+		require.NoError(t, c.Send(t.Context(), r).Err)
+	}
+	assert.EqualValues(t, 3, requests.Load())
+	assert.EqualValues(t, 2, conns.Load())
+	assert.Equal(t, post(url).Header, r.Header, "what is given is not changed")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -56,8 +57,15 @@ func (c *Client) Send(ctx context.Context, r Request) Outcome {
 	}
 	ctx, cancel := c.context(ctx)
 	defer cancel()
+	header := maps.Clone(r.Header)
+	if header == nil {
+		header = http.Header{}
+	}
+	// It is not sent, but says that the request may be: on another connection where one that
+	// was kept is closed just when it is used again. Receivers know repeats by their id.
+	header["Idempotency-Key"] = nil
 	req := (&http.Request{
-		Method: http.MethodPost, URL: u, Host: u.Host, Header: r.Header,
+		Method: http.MethodPost, URL: u, Host: u.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Body: io.NopCloser(bytes.NewReader(r.Body)), ContentLength: int64(len(r.Body)),
 		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.Body)), nil },

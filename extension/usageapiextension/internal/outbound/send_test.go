@@ -236,7 +236,12 @@ func TestRebinding(t *testing.T) {
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(s.URL, "http://"))
 	require.NoError(t, err)
 	answers := []string{"8.8.8.8", "127.0.0.1"}
-	resolver := fakeDNS(t, func() string { return answers[min(asked.Add(1)-1, 1)] })
+	resolver := fakeDNS(t, func(q dnsmessage.Type) []string {
+		if q != dnsmessage.TypeA {
+			return nil
+		}
+		return answers[min(asked.Add(1)-1, 1):][:1]
+	})
 	first, err := resolver.LookupHost(t.Context(), "rebind.example.com")
 	require.NoError(t, err)
 	require.Equal(t, []string{"8.8.8.8"}, first)
@@ -307,8 +312,8 @@ func TestTLS(t *testing.T) {
 	assert.Equal(t, Unreachable, out.Class)
 }
 
-// fakeDNS answers each question for an IPv4 address.
-func fakeDNS(t *testing.T, answer func() string) *net.Resolver {
+// fakeDNS answers each question with those of the answers that are of its family.
+func fakeDNS(t *testing.T, answer func(dnsmessage.Type) []string) *net.Resolver {
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
 	require.NoError(t, err)
 	done := make(chan struct{})
@@ -325,11 +330,15 @@ func fakeDNS(t *testing.T, answer func() string) *net.Resolver {
 				continue
 			}
 			m.Response, m.Additionals = true, nil
-			if q := m.Questions[0]; q.Type == dnsmessage.TypeA {
-				m.Answers = []dnsmessage.Resource{{
-					Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class},
-					Body:   &dnsmessage.AResource{A: netip.MustParseAddr(answer()).As4()},
-				}}
+			q := m.Questions[0]
+			head := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class}
+			for _, text := range answer(q.Type) {
+				switch a := netip.MustParseAddr(text); {
+				case a.Is4() && q.Type == dnsmessage.TypeA:
+					m.Answers = append(m.Answers, dnsmessage.Resource{Header: head, Body: &dnsmessage.AResource{A: a.As4()}})
+				case a.Is6() && q.Type == dnsmessage.TypeAAAA:
+					m.Answers = append(m.Answers, dnsmessage.Resource{Header: head, Body: &dnsmessage.AAAAResource{AAAA: a.As16()}})
+				}
 			}
 			if reply, err := m.Pack(); err == nil {
 				_, _ = pc.WriteTo(reply, from)
