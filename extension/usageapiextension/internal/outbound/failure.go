@@ -26,7 +26,7 @@ var (
 	errOtherHost   = errors.New("the certificate of the server is for another host")
 	errTLS         = errors.New("no TLS connection came about")
 	errInterrupted = errors.New("it was interrupted")
-	errOther       = errors.New("the connection ended without an answer that is valid HTTP")
+	errOther       = errors.New("the connection was closed, or what came was not valid HTTP")
 )
 
 // failure says what it means that there was no answer.
