@@ -20,11 +20,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-// role makes the test binary a collector: "good", "fails" or "stubborn".
+// role makes the test binary a collector: "good", "fails" or "stubborn"; or the command itself.
 const role = "VMUSAGECTL_TEST_ROLE"
 
 func TestMain(m *testing.M) {
-	if as := os.Getenv(role); as != "" {
+	if as := os.Getenv(role); as == "vmusagectl" {
+		main()
+	} else if as != "" {
 		os.Exit(collector(as))
 	}
 	goleak.VerifyTestMain(m)

@@ -12,7 +12,10 @@ import (
 	"github.com/vmusage/otelcol-vmusage/cmd/vmusagectl/internal/top"
 )
 
-const shortestInterval = 200 * time.Millisecond
+const (
+	shortestInterval = 200 * time.Millisecond
+	mostInstances    = 100_000
+)
 
 // topFlags are what `vmusagectl top` is told.
 type topFlags struct {
@@ -63,7 +66,7 @@ the order around, arrows, PgUp, PgDn, Home and End scroll, q ends it.`,
 				return err
 			}
 			defer c.Close()
-			p := &top.Poller{API: c, Filter: filter, Health: !f.once, Wait: top.Wait}
+			p := &top.Poller{API: c, Filter: filter, Health: !f.once, Most: mostInstances, Wait: top.Wait}
 			if f.once {
 				return f.runOnce(cmd.Context(), t, p, key, cmd.Flags().Changed("interval"))
 			}

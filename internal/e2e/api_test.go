@@ -69,6 +69,8 @@ func TestTheUsageAPI(t *testing.T) {
 	assert.Equal(t, http.StatusOK, status)
 	assert.Contains(t, body, `"instance_id":"vm-e2e","account_id":"user-1"`)
 
+	c.top(t)
+
 	require.NoError(t, b.Close())
 	c.waitAPI(t, "/health", is("degraded\n"))
 	_, body = c.ask("/api/v1/health/status")
@@ -134,4 +136,33 @@ func diskstats(t *testing.T) map[string][]float64 {
 		}
 	}
 	return all
+}
+
+// top has vmusagectl show the same as a table for scripts. The collector reads each half second.
+func (c *collector) top(t *testing.T) {
+	t.Helper()
+	out, err := run(t, "", binary(t, "vmusagectl"), "top", "--once", "--json", "--interval", "2s", "--user", "user-1", "--endpoint", "http://"+c.api)
+	require.NoError(t, err)
+	var rows []struct {
+		ID     string
+		OrgID  string   `json:"org_id"`
+		CPUs   int      `json:"cpu_count"`
+		CPU    *float64 `json:"cpu_utilization_ratio"`
+		Memory int64    `json:"memory_limit_bytes"`
+		Age    *float64 `json:"age_seconds"`
+		Level  string
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &rows))
+	require.Len(t, rows, 1)
+	assert.Equal(t, "vm-e2e", rows[0].ID)
+	assert.Equal(t, "org-1", rows[0].OrgID)
+	assert.Positive(t, rows[0].CPUs)
+	assert.Positive(t, rows[0].Memory)
+	assert.NotNil(t, rows[0].CPU)
+	assert.NotNil(t, rows[0].Age)
+	assert.NotEmpty(t, rows[0].Level)
+
+	out, err = run(t, "", binary(t, "vmusagectl"), "top", "--once", "--json", "--user", "nobody", "--endpoint", "http://"+c.api)
+	require.NoError(t, err)
+	assert.JSONEq(t, "[]", out)
 }

@@ -17,10 +17,9 @@ const (
 	instancesPath = "/api/v1/usage/instances"
 	healthPath    = "/api/v1/health/status"
 
-	pageSize     = 1000 // the most that the API gives at once
-	maxInstances = 100_000
-	maxWaits     = 10 // for the API's limits of rates, in one poll
-	longestWait  = time.Minute
+	pageSize    = 1000 // the most that the API gives at once
+	maxWaits    = 10   // for the API's limits of rates, in one poll
+	longestWait = time.Minute
 )
 
 // A Getter asks the API for a path, decodes the answer, and returns when the API says that
@@ -34,6 +33,7 @@ type Poller struct {
 	API    Getter
 	Filter url.Values // parameters of the API
 	Health bool       // ask for it, too
+	Most   int        // instances; that there are more is an error
 	Wait   func(ctx context.Context, d time.Duration) error
 }
 
@@ -68,8 +68,8 @@ func (p *Poller) Poll(ctx context.Context) (*Snapshot, error) {
 			return s, err
 		case fresh == 0:
 			return nil, errors.New("a page of instances has none that is new: the list has no end")
-		case len(s.Readings) >= maxInstances:
-			return nil, fmt.Errorf("there are more than %d instances: ask for fewer, with --user, --org, --label, --name or --level", maxInstances)
+		case len(s.Readings) >= p.Most:
+			return nil, fmt.Errorf("there are more than %d instances: ask for fewer, with --user, --org, --label, --name or --level", p.Most)
 		}
 		query.Set("cursor", page.Next)
 	}
