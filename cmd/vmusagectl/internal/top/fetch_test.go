@@ -113,14 +113,14 @@ func TestPollEndsWhereWaitingDoes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := p.Poll(ctx)
-	assert.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, context.Canceled)
 	assert.Len(t, api.asked, 1)
 }
 
 func TestPollIsBounded(t *testing.T) {
 	api := &script{answers: []any{page(`"x"`, "a", "b"), page(`"y"`, "c", "d"), page("null", "e")}}
 	_, err := (&Poller{API: api, Most: 4}).Poll(t.Context())
-	assert.ErrorContains(t, err, "more than 4 instances: ask for fewer")
+	require.ErrorContains(t, err, "more than 4 instances: ask for fewer")
 	assert.Len(t, api.asked, 2)
 }
 
@@ -170,7 +170,7 @@ func FuzzKeyboard(f *testing.F) {
 		want := whole.Type(sent)
 		at = max(0, at) % (len(sent) + 1)
 		got := append(parts.Type(sent[:at]), parts.Type(sent[at:])...)
-		assert.Equal(t, len(want), len(got))
+		require.Len(t, got, len(want))
 		for i := range want {
 			assert.Equal(t, want[i], got[i])
 		}

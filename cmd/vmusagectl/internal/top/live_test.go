@@ -43,7 +43,7 @@ func (r *rig) seen() string {
 	return r.frame
 }
 
-func run(ctx context.Context, t *testing.T, answer func(n int) (*Snapshot, error)) *rig {
+func run(ctx context.Context, answer func(n int) (*Snapshot, error)) *rig {
 	r := &rig{typed: make(chan []byte), resized: make(chan struct{}), width: 100, done: make(chan error, 1), answer: answer}
 	r.Live = Live{
 		Screen: &Screen{Title: "t"}, Interval: 2 * time.Second, Out: r, Typed: r.typed, Resized: r.resized,
@@ -63,7 +63,7 @@ func run(ctx context.Context, t *testing.T, answer func(n int) (*Snapshot, error
 
 func TestLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t.Context(), t, func(n int) (*Snapshot, error) {
+		r := run(t.Context(), func(n int) (*Snapshot, error) {
 			if n == 3 {
 				return nil, errors.New("connection refused")
 			}
@@ -90,7 +90,7 @@ func TestLive(t *testing.T) {
 		r.width = 20
 		r.resized <- struct{}{}
 		assert.Contains(t, r.seen(), "INSTANCE↑")
-		for _, line := range strings.Split(r.seen(), "\r\n") {
+		for line := range strings.SplitSeq(r.seen(), "\r\n") {
 			assert.LessOrEqual(t, columns(line), 20)
 		}
 		r.typed <- []byte("q")
@@ -116,7 +116,7 @@ func TestLiveEnds(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				r := run(ctx, t, test.answer)
+				r := run(ctx, test.answer)
 				synctest.Wait()
 				test.end(r, cancel)
 				if err := <-r.done; test.err == "" {
@@ -132,7 +132,7 @@ func TestLiveEnds(t *testing.T) {
 func TestLiveGoesOn(t *testing.T) {
 	for _, status := range []int{408, 429, 500, 503} {
 		synctest.Test(t, func(t *testing.T) {
-			r := run(t.Context(), t, func(int) (*Snapshot, error) { return nil, &apiclient.Error{Status: status, RetryAfter: "7"} })
+			r := run(t.Context(), func(int) (*Snapshot, error) { return nil, &apiclient.Error{Status: status, RetryAfter: "7"} })
 			time.Sleep(5 * time.Second)
 			synctest.Wait()
 			assert.Equal(t, 3, r.polls)
