@@ -29,6 +29,7 @@ func TestTheAlertsLookAtWhatThereIs(t *testing.T) {
 	kafka, otlp, suffixed := freePort(t), freePort(t), freePort(t)
 	_, port, _ := net.SplitHostPort(suffixed)
 	c := install(t, "testdata/alerts.yaml", "KAFKA_BROKER="+kafka, "OTLP="+otlp, "SUFFIXED_METRICS_PORT="+port).start(t)
+	c.hook(t, newEndpoint(t).URL, "--events", "resource_usage")
 	c.waitLog(t, "the circuit breaker to Kafka is open")
 	b := broker(t, kafka, "")
 	consume(t, b.Addr()).take(t, atLeast(1))
