@@ -108,7 +108,7 @@ func (e *Engine) leftLocked(ep *endpoint) {
 func (e *Engine) waitLocked(d *delivery) {
 	ep, m := d.endpoint, d.message
 	if m.number == 0 {
-		if ep.volatile[m.instance] != nil {
+		if newer := ep.volatile[m.instance]; newer != nil && newer != d {
 			e.finishLocked(d, Dropped, DropReplace)
 			return
 		}

@@ -158,12 +158,14 @@ func (e *Engine) numberLocked(m *message) {
 // enqueueLocked lines up the deliveries of a message to hooks that are still there.
 func (e *Engine) enqueueLocked(m *message, written bool) {
 	e.settings.Observe.Accepted(m.typ, len(m.to))
-	m.written = written
+	m.written = written && m.number != 0
 	if !m.evicted && !written && e.settings.Storage != nil {
 		e.unwritten[m] = struct{}{}
 		e.unwrittenBytes += m.size
 		e.changed()
 	}
+	e.cacheLocked(m)
+	m.open++ // it is not closed before all are lined up, even if some are dropped at once
 	for _, d := range m.to {
 		ep := d.endpoint
 		if ep.deleted {
@@ -186,8 +188,7 @@ func (e *Engine) enqueueLocked(m *message, written bool) {
 		e.boundLocked(ep)
 		e.lineUpLocked(ep)
 	}
-	e.cacheLocked(m)
-	if m.open == 0 {
+	if m.open--; m.open == 0 {
 		e.closedLocked(m)
 	}
 	if e.settings.Storage == nil || e.unwrittenBytes > 0 {

@@ -91,7 +91,9 @@ func (e *Engine) finishLocked(d *delivery, s State, why Drop) {
 // closedLocked is of a message of which no delivery waits: its payload is kept for a while,
 // so that it can be sent again.
 func (e *Engine) closedLocked(m *message) {
-	if m.evicted || m.refs == 0 {
+	// While nothing can be written, half of the memory is for what waits.
+	full := !m.written && e.settings.Storage != nil && e.unwrittenBytes > e.settings.Limits.Memory/2
+	if m.evicted || m.refs == 0 || full {
 		e.evictLocked(m)
 		return
 	}
@@ -143,9 +145,9 @@ func (e *Engine) touchHookLocked(ep *endpoint) {
 }
 
 // cacheLocked notes a body that is in memory, and drops the oldest of those that are in the
-// storage, too, where they are too many.
+// storage, too, where they are too many. One that is nowhere else ever stays as long as it waits.
 func (e *Engine) cacheLocked(m *message) {
-	if m.body == nil {
+	if m.body == nil || m.number == 0 {
 		return
 	}
 	e.bodies = append(e.bodies, m)
@@ -169,8 +171,11 @@ func (e *Engine) cacheLocked(m *message) {
 
 // uncacheLocked drops a body from memory.
 func (e *Engine) uncacheLocked(m *message) {
-	if m.body != nil {
-		m.body = nil
+	if m.body == nil {
+		return
+	}
+	m.body = nil
+	if m.number != 0 {
 		e.bodyCount--
 		e.bodyBytes -= m.size
 	}

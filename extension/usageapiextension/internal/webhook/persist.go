@@ -132,7 +132,7 @@ func (e *Engine) flushSome(ctx context.Context) (more bool, err error) {
 	more = len(e.dirty) > 0 || len(e.unwritten) > len(p.bodies)
 	e.mu.Unlock()
 	if len(p.ops) == 0 {
-		return false, nil
+		return more, nil
 	}
 	err = e.settings.Storage.Write(ctx, p.ops)
 	e.settings.Observe.Written(err)
