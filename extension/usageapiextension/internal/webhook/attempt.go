@@ -18,7 +18,7 @@ type attempt struct {
 	message  *message
 	hook     *Hook
 	body     []byte          // nil where it is in the storage
-	suspect  bool            // the last one to the endpoint had failed
+	suspect  bool            // the last one to the endpoint had failed or taken long
 	running  context.Context //nolint:containedctx // ends it
 }
 
@@ -88,9 +88,14 @@ func (e *Engine) settleLocked(a *attempt, out outcome, now time.Time) {
 			d.due = now.Add(retryRead)
 		}
 		e.waitLocked(d)
+	case a.hook.URL != ep.hook.URL && out.Class != outbound.Delivered: // which says nothing of the one it has now
+		d.logged(attemptOf(&out))
+		d.due = now
+		e.waitLocked(d)
 	default:
+		ep.slow = now.Sub(out.at) >= slowAfter
 		d.attempts++
-		d.logged(Attempt{At: out.at, Status: out.Status, Latency: out.Latency, Error: errorOf(&out.Outcome), Excerpt: out.Excerpt})
+		d.logged(attemptOf(&out))
 		e.judgeLocked(d, ep, out.Outcome, now)
 	}
 	e.lineUpLocked(ep)
@@ -116,6 +121,11 @@ func (e *Engine) waitLocked(d *delivery) {
 	}
 	ep.queue.add(d)
 	e.touchLocked(m)
+}
+
+// attemptOf is what the owner of the hook may see of an attempt.
+func attemptOf(o *outcome) Attempt {
+	return Attempt{At: o.at, Status: o.Status, Latency: o.Latency, Error: errorOf(&o.Outcome), Excerpt: o.Excerpt}
 }
 
 // errorOf says what went wrong, for the owner of the hook; "" where nothing did.

@@ -52,6 +52,7 @@ type delivery struct {
 	state    State
 	attempts int
 	due      time.Time
+	planned  time.Time // when it was due before it was hurried; zero where it was not
 	sending  bool
 	log      []Attempt
 	place    int // in the queue; -1 where it is not

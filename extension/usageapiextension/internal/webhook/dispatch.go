@@ -11,7 +11,7 @@ func (e *Engine) lineUpLocked(ep *endpoint) {
 	switch {
 	case !ok || ep.deleted:
 		ep.leave()
-	case ep.failing():
+	case ep.ailing():
 		e.ailing.put(ep, at)
 	default:
 		e.calm.put(ep, at)
@@ -72,7 +72,7 @@ func (e *Engine) begin() (next time.Time, ok bool) {
 }
 
 // roomForSuspectsLocked reports whether one more endpoint may be tried whose last attempt
-// failed: however many of them never answer, half of the workers is there for the others.
+// failed or took long: however many of them never answer, half of the workers is there for the others.
 func (e *Engine) roomForSuspectsLocked() bool {
 	return e.suspects < max(1, e.settings.Limits.Workers/2)
 }
@@ -116,10 +116,11 @@ func (e *Engine) attemptLocked(ep *endpoint, now time.Time) *attempt {
 		d.sending = true
 		ep.inFlight++
 		e.inFlight++
-		a := &attempt{delivery: d, endpoint: ep, message: d.message, hook: ep.hook, body: d.message.body, suspect: ep.failing(), running: ep.running}
+		a := &attempt{delivery: d, endpoint: ep, message: d.message, hook: ep.hook, body: d.message.body, suspect: ep.ailing(), running: ep.running}
 		if a.suspect {
 			e.suspects++
 		}
+		ep.taken = now
 		ep.bucket.take(now, e.settings.Limits.Burst, e.settings.Limits.Every)
 		e.lineUpLocked(ep)
 		return a

@@ -29,6 +29,8 @@ type endpoint struct {
 	failingSince, lastSuccess, lastFailure time.Time
 	blocked                                time.Time // nothing is sent before
 	bucket                                 bucket
+	slow                                   bool      // the last attempt took long, however it ended
+	taken                                  time.Time // when the last attempt began, so that all have their turn
 
 	ready time.Time // of the next attempt, as it is in the line
 	line  *line     // nil where it is in none
@@ -43,6 +45,9 @@ func newEndpoint(h *Hook) *endpoint {
 
 func (ep *endpoint) failing() bool { return ep.fails > 0 }
 
+// ailing reports whether an endpoint may hold up workers.
+func (ep *endpoint) ailing() bool { return ep.failing() || ep.slow }
+
 // next returns when the next attempt may be made; ok is false where something else has to
 // happen first.
 func (ep *endpoint) next(l *Limits) (at time.Time, ok bool) {
@@ -54,7 +59,7 @@ func (ep *endpoint) next(l *Limits) (at time.Time, ok bool) {
 		return at, false
 	}
 	at = ep.queue[0].due
-	for _, t := range [...]time.Time{ep.blocked, ep.bucket.next} {
+	for _, t := range [...]time.Time{ep.blocked, ep.bucket.next, ep.taken} {
 		if t.After(at) {
 			at = t
 		}
@@ -102,11 +107,11 @@ func (ep *endpoint) finish(d *delivery, history int) (forgotten []*delivery) {
 	return forgotten
 }
 
-// hurry has everything that waits be sent now.
+// hurry has everything that waits be sent now. What fails then is tried again when it was to be.
 func (ep *endpoint) hurry(now time.Time) {
 	for _, d := range ep.queue {
 		if d.due.After(now) {
-			d.due = now
+			d.planned, d.due = d.due, now
 		}
 	}
 	heap.Init(&ep.queue)

@@ -27,10 +27,10 @@ type Engine struct {
 	mu        sync.Mutex
 	endpoints map[string]*endpoint // by the id of the hook
 	calm      line                 // endpoints that have something to send
-	ailing    line                 // likewise, those whose last attempt failed
-	inFlight  int
-	suspects  int // of them, to endpoints of which the last attempt had failed
-	pending   int // deliveries that wait or are being sent
+	ailing    line                 // likewise, those whose last attempt failed or took long
+	inFlight  int                  // tests left out: they take no workers
+	suspects  int                  // of them, to endpoints of which the last attempt had failed or taken long
+	pending   int                  // deliveries that wait or are being sent
 	stopped   bool
 
 	unwritten      map[*message]struct{} // bodies to be written
@@ -124,6 +124,9 @@ func (e *Engine) Stats() Stats {
 		}
 		if ep.failing() {
 			s.Failing++
+		}
+		if ep.testing {
+			s.InFlight++
 		}
 		if d := ep.oldest(); d != nil && (oldest == 0 || d.message.accepted < oldest) {
 			oldest = d.message.accepted

@@ -127,7 +127,7 @@ type Delivery struct {
 	At       time.Time // of the event
 	Accepted time.Time
 	State    State
-	Attempts int       // so far
+	Attempts int       // so far, without those that came before their time and failed
 	Due      time.Time // of the next attempt; zero where there is none
 	// Log is the last attempts, the oldest first; those from before the collector started
 	// are not all in it.

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"slices"
 	"time"
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/outbound"
@@ -13,6 +14,8 @@ const (
 	breakerLeast, breakerMost = 5 * time.Second, 5 * time.Minute
 	// throttleLeast is how long an endpoint is left alone that says that it has too much to do.
 	throttleLeast = time.Second
+	// slowAfter is how long an attempt takes by which an endpoint is taken for one that holds up workers.
+	slowAfter = time.Second
 	// retryRead is how long a delivery waits whose payload could not be read.
 	retryRead = 5 * time.Second
 )
@@ -42,7 +45,17 @@ func (e *Engine) judgeLocked(d *delivery, ep *endpoint, out outbound.Outcome, no
 		ep.block(now.Add(max(throttleLeast, out.RetryAfter)))
 	}
 	waits := e.settings.Schedule.Waits
+	early := now.Before(d.planned)
+	again := d.planned
+	d.planned = time.Time{}
 	switch {
+	case early: // it uses up none of the schedule: an endpoint may come back again and again
+		d.attempts--
+		d.due = again
+		if asked := now.Add(out.RetryAfter); asked.After(again) {
+			d.due = asked
+		}
+		e.waitLocked(d)
 	case d.attempts >= len(waits):
 		e.finishLocked(d, Failed, NotDropped)
 	default:
@@ -80,6 +93,12 @@ func (ep *endpoint) block(until time.Time) {
 // jittered returns a wait that is longer or shorter by some share.
 func (e *Engine) jittered(wait time.Duration) time.Duration {
 	return wait + time.Duration(float64(wait)*e.settings.Schedule.Jitter*e.settings.Jitter())
+}
+
+// longest is how long a delivery waits at most.
+func (s *Schedule) longest() time.Duration {
+	wait := slices.Max(s.Waits)
+	return max(wait+time.Duration(float64(wait)*s.Jitter), outbound.MaxRetryAfter)
 }
 
 // disableLocked stops delivery to an endpoint until its owner says otherwise.

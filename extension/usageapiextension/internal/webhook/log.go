@@ -87,7 +87,6 @@ func (e *Engine) Test(ctx context.Context, id string) (Delivery, error) {
 	defer e.mu.Unlock()
 	d, ep := a.delivery, a.endpoint
 	ep.testing = false
-	e.inFlight--
 	e.leftLocked(ep)
 	if ep.deleted {
 		return Delivery{}, fmt.Errorf("%q: %w", id, ErrNotFound)
@@ -96,7 +95,7 @@ func (e *Engine) Test(ctx context.Context, id string) (Delivery, error) {
 	state := Failed
 	if out.unsent == nil {
 		d.attempts++
-		d.logged(Attempt{At: out.at, Status: out.Status, Latency: out.Latency, Error: errorOf(&out.Outcome), Excerpt: out.Excerpt})
+		d.logged(attemptOf(&out))
 		if out.Class == outbound.Delivered {
 			e.worksLocked(ep, time.Now())
 			state = Delivered
@@ -128,7 +127,6 @@ func (e *Engine) beginTest(id string) (test, error) {
 	}
 	ep.testing = true
 	ep.inFlight++
-	e.inFlight++
 	now := time.Now()
 	m := newMessage(&Event{ID: uuid.New(), Type: Test, At: now.UnixNano(), Volatile: true}, Mark{}, now)
 	m.body = testBody(id, now)

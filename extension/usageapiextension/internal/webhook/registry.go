@@ -127,10 +127,13 @@ func (e *Engine) Update(ctx context.Context, id string, expected uint64, change 
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	// It may have been disabled meanwhile, which nothing that changes something else takes back.
+	if ep.hook != was { // it was disabled meanwhile
+		h.Version = nextVersion(ep.hook.Version, now)
+		e.touchHookLocked(ep)
+	}
+	// Nothing that changes something else takes that back.
 	if ep.hook.Status == Disabled && was.Status != Disabled && h.Status == was.Status {
 		h.Status, h.Reason, h.Since = ep.hook.Status, ep.hook.Reason, ep.hook.Since
-		e.touchHookLocked(ep)
 	}
 	disabled := ep.hook.Status == Disabled
 	ep.hook = &h
@@ -139,8 +142,13 @@ func (e *Engine) Update(ctx context.Context, id string, expected uint64, change 
 	case disabled && h.Status != Disabled:
 		e.settings.Observe.StatusChanged(&h, false)
 		ep.anew(now)
+		e.touchHookLocked(ep)
 	case was.URL != h.URL:
 		ep.anew(now)
+		e.touchHookLocked(ep)
+	case was.Status == Paused && h.Status == Registered: // nothing was tried meanwhile
+		ep.failingSince = time.Time{}
+		e.touchHookLocked(ep)
 	}
 	e.lineUpLocked(ep)
 	e.nudge()
@@ -149,7 +157,7 @@ func (e *Engine) Update(ctx context.Context, id string, expected uint64, change 
 
 // anew forgets how an endpoint was: it is another one, or its owner says that it works.
 func (ep *endpoint) anew(now time.Time) {
-	ep.fails, ep.failingSince, ep.blocked = 0, time.Time{}, time.Time{}
+	ep.fails, ep.failingSince, ep.blocked, ep.slow = 0, time.Time{}, time.Time{}, false
 	ep.hurry(now)
 }
 

@@ -191,6 +191,7 @@ func (r *restoring) message(number uint64, key string, value []byte) error {
 			r.marks.set(m.mark, number, time.Unix(0, m.accepted))
 		}
 	}
+	latest := time.Now().Add(r.settings.Schedule.longest())
 	for _, d := range m.to {
 		ep := d.endpoint
 		ep.last = max(ep.last, d.number)
@@ -199,6 +200,9 @@ func (r *restoring) message(number uint64, key string, value []byte) error {
 		if d.state == Pending {
 			m.open++
 			r.pending++
+			if d.due.After(latest) { // the clock was ahead when that was written
+				d.due = latest
+			}
 			ep.queue.add(d)
 			continue
 		}

@@ -87,6 +87,25 @@ func TestDamage(t *testing.T) {
 }
 
 // What a newer version wrote is not touched.
+// What was written while the clock was ahead does not wait for that time.
+func TestClockWasAhead(t *testing.T) {
+	d := newDisk()
+	w := newWorld()
+	e := open(t, settings(w, d)) // years ahead of the clock that tests begin with
+	v := e.hook("a", root)
+	pause(e, v.ID)
+	e.offerUsage(1, 1)
+	e.close()
+	synctest.Test(t, func(t *testing.T) {
+		e := open(t, settings(w, d))
+		defer e.close()
+		resume(e, v.ID)
+		time.Sleep(25 * time.Hour)
+		assert.Len(t, w.got("a"), 1)
+		e.atRest()
+	})
+}
+
 func TestNewer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		whole := fullDisk(t)
