@@ -135,6 +135,7 @@ func (e *Engine) beginTest(id string) (test, error) {
 	m.to, m.open = []*delivery{d}, 1
 	e.pending++
 	ep.remember(d)
+	e.lineUpLocked(ep) // it is one of those that the endpoint is sent at a time
 	ctx, cancel := context.WithCancel(ep.running)
 	return test{&attempt{delivery: d, endpoint: ep, message: m, hook: ep.hook, body: m.body, running: ctx}, cancel}, nil
 }
