@@ -53,6 +53,7 @@ type delivery struct {
 	attempts int
 	due      time.Time
 	planned  time.Time // when it was due before it was hurried; zero where it was not
+	resent   int64     // when its owner wanted it again, in unix ns; 0 where it was not
 	sending  bool
 	log      []Attempt
 	place    int // in the queue; -1 where it is not
@@ -60,6 +61,9 @@ type delivery struct {
 
 // maxLog is how many attempts of a delivery are remembered.
 const maxLog = 12
+
+// since is since when it waits, in unix ns.
+func (d *delivery) since() int64 { return max(d.message.accepted, d.resent) }
 
 func (d *delivery) logged(a Attempt) {
 	if len(d.log) >= maxLog {

@@ -104,7 +104,7 @@ func (e *Engine) attemptLocked(ep *endpoint, now time.Time) *attempt {
 	d := ep.queue[0]
 	ev := d.message.as()
 	switch {
-	case now.UnixNano()-d.message.accepted > int64(e.settings.Limits.Age):
+	case now.UnixNano()-d.since() > int64(e.settings.Limits.Age):
 		e.dropLocked(d, DropAge)
 	case !e.sees(ep.hook, &ev):
 		e.dropLocked(d, DropOwner)

@@ -3,6 +3,7 @@ package webhook
 import (
 	"container/list"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -183,12 +184,10 @@ func (e *Engine) sweep() {
 	defer e.mu.Unlock()
 	before := time.Now().Add(-e.settings.Limits.Age).UnixNano()
 	for _, ep := range e.endpoints {
-		for {
-			d := ep.oldest()
-			if d == nil || d.message.accepted > before {
-				break
+		for _, d := range slices.Clone(ep.queue) {
+			if d.since() <= before {
+				e.dropLocked(d, DropAge)
 			}
-			e.dropLocked(d, DropAge)
 		}
 		e.lineUpLocked(ep)
 	}

@@ -59,7 +59,7 @@ func (e *Engine) Resend(_ context.Context, id string, number uint64) (Delivery, 
 	case d.state != Pending:
 		e.reopenedLocked(d.message)
 		ep.finished = slices.DeleteFunc(ep.finished, func(f *delivery) bool { return f == d })
-		d.state, d.attempts = Pending, 0
+		d.state, d.attempts, d.resent = Pending, 0, time.Now().UnixNano()
 		d.message.open++
 		e.pending++
 	default:

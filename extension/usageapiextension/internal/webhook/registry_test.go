@@ -326,6 +326,34 @@ func TestResendOfWhatWaits(t *testing.T) {
 	})
 }
 
+// What is wanted again waits from then on, however old it is.
+func TestResendOfWhatIsOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		s := settings(w, newDisk())
+		s.Limits.Age = time.Hour
+		e := open(t, s)
+		defer e.close()
+		v := e.hook("a", root)
+		e.offerUsage(1, 1)
+		time.Sleep(2 * time.Hour)
+		_, err := e.Resend(t.Context(), v.ID, 1)
+		require.NoError(t, err)
+		synctest.Wait()
+		assert.Len(t, w.got("a"), 2)
+
+		pause(e, v.ID)
+		_, err = e.Resend(t.Context(), v.ID, 1)
+		require.NoError(t, err)
+		e.offerUsage(1, 2)
+		time.Sleep(2 * sweepEvery)
+		assert.Equal(t, 2, e.Stats().Pending)
+		time.Sleep(time.Hour)
+		assert.Equal(t, 2, e.w.of("dropped age"))
+		e.atRest()
+	})
+}
+
 func TestPayloadsAreKeptWithinBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
