@@ -2,6 +2,8 @@ package usageapiextension
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"net"
@@ -17,9 +19,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// descriptors raises the limit of open files, or skips where that is not allowed.
-func descriptors(t *testing.T, n uint64) {
+// descriptors raises the limit of open files to what idleOnes need, or skips where that is not
+// allowed.
+func descriptors(t *testing.T) {
 	t.Helper()
+	const n = idleOnes + 500
 	var was syscall.Rlimit
 	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was))
 	if was.Max < n {
@@ -39,7 +43,8 @@ func used() int64 {
 }
 
 const (
-	dialTo   = "VMUSAGE_TEST_DIAL" // makes the test binary a client
+	dialTo   = "VMUSAGE_TEST_DIAL"   // makes the test binary a client
+	spread   = "VMUSAGE_TEST_SPREAD" // has it come from many addresses, and half of its connections ask once
 	idleOnes = 10_000
 )
 
@@ -50,12 +55,24 @@ func TestIdleClient(t *testing.T) {
 	if addr == "" {
 		t.Skip("it is run by other tests")
 	}
-	descriptors(t, idleOnes+500)
+	descriptors(t)
 	var all []net.Conn
-	for range idleOnes {
-		c, err := net.Dial("tcp", addr)
+	for i := range idleOnes {
+		var d net.Dialer
+		if os.Getenv(spread) != "" {
+			d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 1, byte(i%100), 1)}
+		}
+		c, err := d.Dial("tcp", addr)
 		require.NoError(t, err)
-		all = append(all, c)
+		if all = append(all, c); d.LocalAddr != nil && i%2 == 0 {
+			_, err = io.WriteString(c, "GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			require.NoError(t, err)
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			require.NoError(t, err)
+			_, err = io.Copy(io.Discard, res.Body)
+			require.NoError(t, err)
+			res.Body.Close()
+		}
 	}
 	fmt.Println("open")
 	_, _ = io.Copy(io.Discard, os.Stdin)
@@ -65,10 +82,10 @@ func TestIdleClient(t *testing.T) {
 }
 
 // idle has another process open connections that do nothing, until the test ends.
-func idle(t *testing.T, s *served) {
+func idle(t *testing.T, s *served, env ...string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestIdleClient$")
-	cmd.Env = append(os.Environ(), dialTo+"="+s.server.addr.String())
+	cmd.Env = append(append(os.Environ(), dialTo+"="+s.server.addr.String()), env...)
 	in, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	out, err := cmd.StdoutPipe()
@@ -87,7 +104,7 @@ func idle(t *testing.T, s *served) {
 // Ten thousand connections that do nothing, where so many are allowed: each costs little, and others
 // are served.
 func TestTenThousandIdleConnections(t *testing.T) {
-	descriptors(t, idleOnes+500)
+	descriptors(t)
 	s := serve(t, func(c *Config) {
 		c.MaxConnections, c.MaxConnectionsPerAddress = idleOnes+10, -1
 		c.ServerConfig.ReadHeaderTimeout = 10 * time.Minute
@@ -104,7 +121,7 @@ func TestTenThousandIdleConnections(t *testing.T) {
 // By default one address has few of them, and whoever comes next takes the place of those that
 // do nothing.
 func TestTenThousandIdleConnectionsOfOneAddress(t *testing.T) {
-	descriptors(t, idleOnes+500)
+	descriptors(t)
 	s := serve(t, func(c *Config) { c.ServerConfig.ReadHeaderTimeout = 10 * time.Minute })
 	s.machines(1)
 	before := used()
@@ -113,6 +130,62 @@ func TestTenThousandIdleConnectionsOfOneAddress(t *testing.T) {
 		assert.Equal(t, http.StatusOK, s.get(t, "/get").StatusCode)
 	}
 	assert.Less(t, used()-before, int64(16<<20))
+}
+
+// No address has more than it may, and all together fill the server with connections that say
+// nothing and such as asked once: others are served all the same.
+func TestTenThousandIdleConnectionsOfManyAddresses(t *testing.T) {
+	descriptors(t)
+	s := serve(t, func(c *Config) { c.ServerConfig.ReadHeaderTimeout = 10 * time.Minute })
+	s.machines(1)
+	before := used()
+	idle(t, s, spread+"=1")
+	for range 10 {
+		s.client.CloseIdleConnections() // so that each needs room
+		assert.Equal(t, http.StatusOK, s.get(t, "/get").StatusCode)
+	}
+	assert.Less(t, used()-before, int64(64<<20))
+}
+
+// A header that comes byte by byte has no more time than one that does not come.
+func TestHeadersByteByByte(t *testing.T) {
+	s := serve(t, func(c *Config) { c.ServerConfig.ReadHeaderTimeout = 100 * time.Millisecond })
+	s.machines(1)
+	c := dial(t, s)
+	_, err := io.WriteString(c, "GET /get HTTP/1.1\r\nHost: localhost\r\nX: ")
+	require.NoError(t, err)
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_, _ = io.Copy(io.Discard, c)
+	}()
+	for sent := 0; ; sent++ {
+		select {
+		case <-closed:
+			t.Logf("closed after %d bytes", sent)
+			return
+		default:
+		}
+		_, _ = io.WriteString(c, "x") // an error is seen above
+		assert.Equal(t, http.StatusOK, s.get(t, "/get").StatusCode)
+	}
+}
+
+// A small body that becomes a large one is one.
+func TestBodiesThatGrow(t *testing.T) {
+	s := serve(t)
+	var body bytes.Buffer
+	z := gzip.NewWriter(&body)
+	_, err := z.Write([]byte(`{"description":"`))
+	require.NoError(t, err)
+	for range 8 {
+		_, err = z.Write(bytes.Repeat([]byte("x"), 1<<20))
+		require.NoError(t, err)
+	}
+	require.NoError(t, z.Close())
+	require.Less(t, body.Len(), 1<<20)
+	a := s.send(t, http.MethodPost, "/api/v1/thresholds", body.String(), "Content-Encoding", "gzip")
+	assert.Equal(t, http.StatusRequestEntityTooLarge, a.StatusCode)
 }
 
 // Bodies that are too large are refused, and those that come byte by byte end with the time
