@@ -6,12 +6,14 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"github.com/vmusage/otelcol-vmusage/extension/usageapiextension/internal/store/storetest"
 )
@@ -28,12 +30,12 @@ func TestTheMachine(t *testing.T) {
 	assert.JSONEq(t, `{
 	  "timestamp": 1700000000, "instance_id": "vm-00001", "account_id": "user-1",
 	  "cpu": {"usage_pct": 12.5, "process_count": 123},
-	  "memory": {"total": 8589934592, "free": 4294967296, "available": 4294967296, "used": 4294967296, "total_swap": 4194304, "used_swap": 1048576},
-	  "disks": [{"device_name": "vda", "reads_completed": 4824, "reads_merged": 0, "sectors_read": 454138, "time_reading": 1588,
-	    "writes_completed": 357, "writes_merged": 0, "sectors_written": 66016, "time_writing": 275,
-	    "io_in_progress": 0, "time_doing_io": 0, "weighted_time_doing_io": 0}],
+	  "memory": {"total": 8589934592, "free": 3221225472, "available": 4294967296, "used": 4294967296, "total_swap": 4194304, "used_swap": 1048576},
+	  "disks": [{"device_name": "vda", "reads_completed": 4824, "reads_merged": 2830, "sectors_read": 454138, "time_reading": 1588,
+	    "writes_completed": 357, "writes_merged": 3325, "sectors_written": 66016, "time_writing": 275,
+	    "io_in_progress": 2, "time_doing_io": 756, "weighted_time_doing_io": 2011}],
 	  "network": {"interfaces": [{"name": "eth0", "bytes_sent": 14385, "bytes_received": 1048576, "packets_sent": 166, "packets_received": 228,
-	    "errors_in": 2, "errors_out": 1, "drops_in": 4, "drops_out": 3, "speed": 0}]},
+	    "errors_in": 2, "errors_out": 1, "drops_in": 4, "drops_out": 3, "speed": 10000}]},
 	  "gpus": [{"index": 3, "model": "NVIDIA H100", "utilization_bps": 7500, "memory_usage_bps": 2500, "temperature_deci_c": 615, "power_draw_deci_w": 3123}],
 	  "load": {"load1": 125, "load5": 50, "load15": 10}
 	}`, string(a.body))
@@ -44,6 +46,34 @@ func TestTheMachine(t *testing.T) {
 	self.Instance.Hypervisor = "none"
 	s.consume(self.Levels(1))
 	assert.Contains(t, string(s.get(t, "/get").body), `"instance_id":"vm-00003"`, "the machine itself, beside guests")
+}
+
+// What a source does not say is null, and 0 only in the shape of the service before this one.
+func TestLevelsThatAreNotThere(t *testing.T) {
+	const disk, nic = `"read_merged":2830,"write_merged":3325,"pending_operations":2,"io_seconds":0.756,"weighted_io_seconds":2.011}`,
+		`"speed_bits_per_second":10000000000}`
+	s := serve(t)
+	s.consume(storetest.Machine(1).Levels(1))
+	body := string(s.get(t, "/api/v1/usage/instances/vm-00001/current").body)
+	assert.Contains(t, body, disk)
+	assert.Contains(t, body, nic)
+	assert.Contains(t, body, `"free_bytes":3221225472,`)
+
+	md := storetest.Machine(1).Levels(2)
+	md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().RemoveIf(func(m pmetric.Metric) bool {
+		return slices.Contains([]string{
+			"vm.memory.free", "vm.disk.merged", "vm.disk.pending_operations", "vm.disk.io_time", "vm.disk.weighted_io_time", "vm.network.speed",
+		}, m.Name())
+	})
+	s.consume(md)
+	body = string(s.get(t, "/api/v1/usage/instances/vm-00001/current").body)
+	assert.Contains(t, body, `"read_merged":null,"write_merged":null,"pending_operations":null,"io_seconds":null,"weighted_io_seconds":null}`)
+	assert.Contains(t, body, `"speed_bits_per_second":null}`)
+	assert.Contains(t, body, `"free_bytes":null,`)
+	body = string(s.get(t, "/get").body)
+	assert.Contains(t, body, `"io_in_progress":0,"time_doing_io":0,"weighted_time_doing_io":0}`)
+	assert.Contains(t, body, `"speed":0}`)
+	assert.Contains(t, body, `"free":0,"available":4294967296,`)
 }
 
 func TestAnInstance(t *testing.T) {

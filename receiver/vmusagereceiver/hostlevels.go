@@ -105,7 +105,7 @@ func (s *hostSource) recordNetwork(ts pcommon.Timestamp) {
 		mb.RecordVMNetworkPacketDroppedDataPoint(ts, integer(n.RxDropped), n.Name, receive)
 		mb.RecordVMNetworkErrorsDataPoint(ts, integer(n.TxErrors), n.Name, transmit)
 		mb.RecordVMNetworkErrorsDataPoint(ts, integer(n.RxErrors), n.Name, receive)
-		if n.Speed > 0 {
+		if n.HasSpeed {
 			mb.RecordVMNetworkSpeedDataPoint(ts, n.Speed, n.Name)
 		}
 	}

@@ -42,8 +42,17 @@ type Levels struct {
 	GPUs        []GPU
 }
 
-// Scalar returns a scalar, and whether it is known.
-func (l *Levels) Scalar(s Scalar) (float64, bool) { return l.scalars[s], l.has&(1<<s) != 0 }
+// Scalar returns a scalar, and whether it is known; 0 where it is not.
+func (l *Levels) Scalar(s Scalar) (float64, bool) { return value(l.scalars[:], l.has, uint8(s)) }
+
+// value is the i-th of values that are written over in place, if it is one of those said
+// last: where it is not, there is an older one.
+func value[T int64 | float64](values []T, has uint32, i uint8) (T, bool) {
+	if has&(1<<i) == 0 {
+		return 0, false
+	}
+	return values[i], true
+}
 
 func (l *Levels) set(s Scalar, v float64) {
 	l.scalars[s] = v
@@ -97,8 +106,10 @@ type Disk struct {
 	mark   mark
 }
 
-// Value returns a value, and whether it is known.
-func (d *Disk) Value(v DiskValue) (int64, bool) { return d.values[v], d.has&(1<<v) != 0 }
+// Value returns a value, and whether it is known; 0 where it is not.
+func (d *Disk) Value(v DiskValue) (int64, bool) {
+	return value(d.values[:], uint32(d.has), uint8(v))
+}
 
 // An InterfaceValue is a counter or a level of a network interface.
 type InterfaceValue uint8
@@ -132,8 +143,10 @@ type mark struct {
 	known  bool
 }
 
-// Value returns a value, and whether it is known.
-func (i *Interface) Value(v InterfaceValue) (int64, bool) { return i.values[v], i.has&(1<<v) != 0 }
+// Value returns a value, and whether it is known; 0 where it is not.
+func (i *Interface) Value(v InterfaceValue) (int64, bool) {
+	return value(i.values[:], uint32(i.has), uint8(v))
+}
 
 // A FilesystemValue is a level of a file system.
 type FilesystemValue uint8
@@ -153,8 +166,10 @@ type Filesystem struct {
 	has                      uint16
 }
 
-// Value returns a value, and whether it is known.
-func (f *Filesystem) Value(v FilesystemValue) (int64, bool) { return f.values[v], f.has&(1<<v) != 0 }
+// Value returns a value, and whether it is known; 0 where it is not.
+func (f *Filesystem) Value(v FilesystemValue) (int64, bool) {
+	return value(f.values[:], uint32(f.has), uint8(v))
+}
 
 // A GPUValue is a level of a GPU.
 type GPUValue uint8
@@ -179,8 +194,10 @@ type GPU struct {
 	has       uint16
 }
 
-// Value returns a value, and whether it is known.
-func (g *GPU) Value(v GPUValue) (float64, bool) { return g.values[v], g.has&(1<<v) != 0 }
+// Value returns a value, and whether it is known; 0 where it is not.
+func (g *GPU) Value(v GPUValue) (float64, bool) {
+	return value(g.values[:], uint32(g.has), uint8(v))
+}
 
 // A Closed is a closed period.
 type Closed struct {

@@ -147,6 +147,16 @@ func (w *writer) disks(l *store.Levels) {
 		w.seconds("read_seconds", n, ok)
 		n, ok = d.Value(store.DiskWriteMillis)
 		w.seconds("write_seconds", n, ok)
+		n, ok = d.Value(store.DiskReadsMerged)
+		w.integer("read_merged", n, ok)
+		n, ok = d.Value(store.DiskWritesMerged)
+		w.integer("write_merged", n, ok)
+		n, ok = d.Value(store.DiskInProgress)
+		w.integer("pending_operations", n, ok)
+		n, ok = d.Value(store.DiskIOMillis)
+		w.seconds("io_seconds", n, ok)
+		n, ok = d.Value(store.DiskWeightedMillis)
+		w.seconds("weighted_io_seconds", n, ok)
 		w.end('}')
 	}
 	w.end(']')
@@ -160,7 +170,7 @@ func (w *writer) network(l *store.Levels) {
 		w.text("interface", n.Name)
 		for v, k := range [...]string{
 			"transmit_bytes", "receive_bytes", "transmit_packets", "receive_packets",
-			"transmit_errors", "receive_errors", "transmit_dropped", "receive_dropped",
+			"transmit_errors", "receive_errors", "transmit_dropped", "receive_dropped", "speed_bits_per_second",
 		} {
 			c, ok := n.Value(store.InterfaceValue(v)) //nolint:gosec // an index
 			w.integer(k, c, ok)

@@ -48,10 +48,7 @@ func (w *writer) legacyMemory(l *store.Levels) {
 	used, _ := l.Scalar(store.MemoryUsed)
 	limit, _ := l.Scalar(store.MemoryLimit)
 	available := max(limit-used, 0)
-	free, ok := l.Scalar(store.MemoryFree)
-	if !ok {
-		free = available // at most
-	}
+	free, _ := l.Scalar(store.MemoryFree)
 	swapUsed, _ := l.Scalar(store.SwapUsed)
 	swapFree, _ := l.Scalar(store.SwapFree)
 	w.open("memory", '{')

@@ -28,7 +28,6 @@ type device struct {
 	name   string
 	counts bool
 	birth  uint64 // of the very device behind the name; 0 where it does not count
-	speed  int64  // of the link of an interface, in bit/s, when it was examined; 0 where there is none
 }
 
 // take reads the file and reports whether it has the devices that are known,

@@ -66,19 +66,7 @@ func (c *Config) examineInterface(name string) device {
 	if index != "" {
 		index = "ifindex " + index
 	}
-	d.speed = linkSpeed(dir)
 	return d.born(index)
-}
-
-// linkSpeed is what /sys/class/net/<iface>/speed says, which is in Mbit/s: -1 where it is not
-// known, an error where the link is down or has none, see
-// https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-class-net.
-func linkSpeed(dir string) int64 {
-	n, ok := number([]byte(content(filepath.Join(dir, "speed"))))
-	if !ok || n > 1<<32-2 { // -1 as some drivers write it, in 32 bits
-		return 0
-	}
-	return int64(n) * 1_000_000 //nolint:gosec // bounded
 }
 
 // born makes d count, unless nothing identifies it: it is gone by now.

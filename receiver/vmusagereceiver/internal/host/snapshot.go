@@ -45,9 +45,10 @@ type Disk struct {
 
 // An Interface is a network interface that counts.
 type Interface struct {
-	Name  string
-	Birth uint64 // differs when another interface has the name; the same across boots
-	Speed int64  // of the link, in bit/s; 0 where there is none, or it is not known
+	Name     string
+	Birth    uint64 // differs when another interface has the name; the same across boots
+	Speed    int64  // of the link, bit/s
+	HasSpeed bool   // virtual devices and links that are down have none
 	InterfaceStats
 }
 

@@ -22,6 +22,7 @@ type Source struct {
 	watch      watch
 	disks      class[DiskStats]
 	interfaces class[InterfaceStats]
+	links      links
 	mounts     mounts
 	prober     *prober
 	processes  processes
@@ -58,6 +59,7 @@ func New(cfg Config) (*Source, error) {
 	if first := proc("1/net/dev"); cfg.RootPath != "/" && exists(first) {
 		s.interfaces.file.path = first
 	}
+	s.links = links{folder: s.interfaces.folder, buf: make([]byte, 64)}
 	s.mounts = newMounts(&s.cfg)
 
 	if err := s.readCPU(&s.snapshot); err != nil {
@@ -81,6 +83,7 @@ func (s *Source) Close() error {
 	for _, f := range []*file{&s.stat, &s.load, &s.mem, &s.disks.file, &s.interfaces.file, &s.watch.events} {
 		f.close()
 	}
+	s.links.keep(0)
 	s.mounts.close()
 	s.processes.close()
 	s.prober.close()
@@ -177,8 +180,10 @@ func (s *Source) readDevices(sn *Snapshot) {
 	}
 	if sn.HasNetwork = sn.note(s.interfaces.err); sn.HasNetwork {
 		for d, v := range s.interfaces.all() {
-			sn.Interfaces = append(sn.Interfaces, Interface{d.name, d.birth, d.speed, *v})
+			speed, known := s.links.speed(len(sn.Interfaces), d, sn.At.Boot)
+			sn.Interfaces = append(sn.Interfaces, Interface{d.name, d.birth, speed, known, *v})
 		}
+		s.links.keep(len(sn.Interfaces))
 	}
 }
 

@@ -443,7 +443,6 @@ func TestMetricsBuilderConfig(t *testing.T) {
 		})
 	}
 }
-
 func TestHwEnergyMetricsConfig_Validate(t *testing.T) {
 	cfg := DefaultMetricsConfig().HwEnergy
 	require.NoError(t, cfg.Validate())

@@ -3,13 +3,12 @@
 package metadata
 
 import (
-	"slices"
-	"time"
-
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver"
+	"slices"
+	"time"
 )
 
 const (
@@ -3896,7 +3895,7 @@ type metricVMNetworkSpeed struct {
 // init fills vm.network.speed metric with initial data.
 func (m *metricVMNetworkSpeed) init() {
 	m.data.SetName("vm.network.speed")
-	m.data.SetDescription("Speed of the link of the interface. It is absent where there is no link, or none with a speed, and is looked at when devices come or go, or every 5 minutes.")
+	m.data.SetDescription("Speed of the link of the interface. Absent where there is no link, or none with a speed, as of most virtual devices.")
 	m.data.SetUnit("bit/s")
 	m.data.SetEmptyGauge()
 	m.data.Gauge().DataPoints().EnsureCapacity(m.capacity)
@@ -4436,7 +4435,6 @@ func WithStartTime(startTime pcommon.Timestamp) MetricBuilderOption {
 		mb.startTime = startTime
 	})
 }
-
 func NewMetricsBuilder(mbc MetricsBuilderConfig, settings receiver.Settings, options ...MetricBuilderOption) *MetricsBuilder {
 	mb := &MetricsBuilder{
 		config:                        mbc,

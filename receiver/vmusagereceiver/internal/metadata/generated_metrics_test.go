@@ -2133,7 +2133,7 @@ func TestMetricsBuilder(t *testing.T) {
 						validatedMetrics["vm.network.speed"] = true
 						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "Speed of the link of the interface. It is absent where there is no link, or none with a speed, and is looked at when devices come or go, or every 5 minutes.", mi.Description())
+						assert.Equal(t, "Speed of the link of the interface. Absent where there is no link, or none with a speed, as of most virtual devices.", mi.Description())
 						assert.Equal(t, "bit/s", mi.Unit())
 						dp := mi.Gauge().DataPoints().At(0)
 						assert.Equal(t, start, dp.StartTimestamp())
@@ -2148,7 +2148,7 @@ func TestMetricsBuilder(t *testing.T) {
 						validatedMetrics["vm.network.speed"] = true
 						assert.Equal(t, pmetric.MetricTypeGauge, mi.Type())
 						assert.Equal(t, 1, mi.Gauge().DataPoints().Len())
-						assert.Equal(t, "Speed of the link of the interface. It is absent where there is no link, or none with a speed, and is looked at when devices come or go, or every 5 minutes.", mi.Description())
+						assert.Equal(t, "Speed of the link of the interface. Absent where there is no link, or none with a speed, as of most virtual devices.", mi.Description())
 						assert.Equal(t, "bit/s", mi.Unit())
 						dp := mi.Gauge().DataPoints().At(0)
 						assert.Equal(t, start, dp.StartTimestamp())

@@ -53,6 +53,7 @@ func (m *VM) Levels(at int64) pmetric.Metrics {
 	w.gauge("vm.memory.utilization", m.Memory)
 	w.whole("vm.memory.usage", int64(m.Memory*(8<<30)))
 	w.whole("vm.memory.limit", 8<<30)
+	w.whole("vm.memory.free", 3<<30)
 	w.whole("vm.paging.usage", 1<<20, "system.paging.state", "used")
 	w.whole("vm.paging.usage", 3<<20, "system.paging.state", "free")
 	w.whole("vm.storage.usage", 10<<30)
@@ -64,7 +65,11 @@ func (m *VM) Levels(at int64) pmetric.Metrics {
 		w.whole("vm.disk.io", []int64{454_138 * 512, 66_016 * 512}[i], disk...)
 		w.whole("vm.disk.operations", []int64{4824, 357}[i], disk...)
 		w.gauge("vm.disk.operation_time", []float64{1.588, 0.275}[i], disk...)
+		w.whole("vm.disk.merged", []int64{2830, 3325}[i], disk...)
 	}
+	w.whole("vm.disk.pending_operations", 2, "system.device", "vda")
+	w.gauge("vm.disk.io_time", 0.756, "system.device", "vda")
+	w.gauge("vm.disk.weighted_io_time", 2.011, "system.device", "vda")
 	for i, direction := range []string{"transmit", "receive"} {
 		nic := []string{"network.interface.name", "eth0", "network.io.direction", direction}
 		w.whole("vm.network.io", []int64{14_385, m.Received}[i], nic...)
@@ -72,6 +77,7 @@ func (m *VM) Levels(at int64) pmetric.Metrics {
 		w.whole("vm.network.errors", []int64{1, 2}[i], nic...)
 		w.whole("vm.network.packet.dropped", []int64{3, 4}[i], nic...)
 	}
+	w.whole("vm.network.speed", 10_000_000_000, "network.interface.name", "eth0")
 	for i, state := range []string{"used", "free", "reserved"} {
 		w.whole("vm.filesystem.usage", []int64{10 << 30, 28 << 30, 2 << 30}[i], "system.device", "vda1",
 			"system.filesystem.mountpoint", "/", "system.filesystem.type", "ext4", "system.filesystem.state", state)
