@@ -80,7 +80,7 @@ func gpuSampler(t *testing.T, cfg *Config, logger *zap.Logger) (*componenttest.T
 	tel := componenttest.NewTelemetry()
 	set := metadatatest.NewSettings(tel)
 	set.Logger = logger
-	scrape, closing, err := newScrape(set, cfg)
+	scrape, closing, err := newScrape(set, cfg, systemClock)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		assert.NoError(t, closing())

@@ -11,6 +11,7 @@ import (
 	"github.com/vmusage/otelcol-vmusage/internal/health"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/ledger"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/outbox"
+	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/reading"
 	"github.com/vmusage/otelcol-vmusage/receiver/vmusagereceiver/internal/window"
 )
 
@@ -18,14 +19,14 @@ import (
 // reads the counters, accounts for them and returns the levels. It is there to
 // be measured; the function is not safe for concurrent use.
 func NewScrape(set receiver.Settings, cfg component.Config) (func(context.Context) pmetric.Metrics, error) {
-	scrape, _, err := newScrape(set, cfg)
+	scrape, _, err := newScrape(set, cfg, systemClock)
 	return scrape, err
 }
 
-// newScrape is NewScrape, with what closes the sources.
-func newScrape(set receiver.Settings, cfg component.Config) (scrape func(context.Context) pmetric.Metrics, closing func() error, err error) {
+// newScrape is NewScrape by another clock, with what closes the sources.
+func newScrape(set receiver.Settings, cfg component.Config, now func() reading.Instant) (scrape func(context.Context) pmetric.Metrics, closing func() error, err error) {
 	conf := cfg.(*Config)
-	sources, err := openSources(set, conf, systemClock, systemClock())
+	sources, err := openSources(set, conf, now, now())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -37,7 +38,7 @@ func newScrape(set receiver.Settings, cfg component.Config) (scrape func(context
 		Interval: conf.CollectionInterval, Period: conf.Period, Periods: conf.Window.Periods, MaxBytes: conf.Window.MaxBytes,
 	})
 	s := &sampler{
-		cfg: conf, clock: systemClock, sources: sources, window: win,
+		cfg: conf, clock: now, sources: sources, window: win,
 		ledger: ledger.New(ledger.Settings{Interval: conf.CollectionInterval, NewID: uuid.New, Sampled: win.Add}),
 		outbox: outbox.New(outbox.Settings{MaxBytes: conf.Outbox.MaxBytes}), levels: make(chan levelBatch, 1),
 		telemetry: t, health: health.New(set.Logger, nil),
