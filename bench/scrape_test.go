@@ -80,12 +80,7 @@ func hostmetrics(b *testing.B) {
 				"system.paging.faults":     map[string]any{"enabled": false},
 				"system.paging.operations": map[string]any{"enabled": false},
 			}},
-			"disk": map[string]any{"metrics": map[string]any{
-				"system.disk.io_time":            map[string]any{"enabled": false},
-				"system.disk.merged":             map[string]any{"enabled": false},
-				"system.disk.pending_operations": map[string]any{"enabled": false},
-				"system.disk.weighted_io_time":   map[string]any{"enabled": false},
-			}},
+			"disk": map[string]any{},
 			"filesystem": map[string]any{"metrics": map[string]any{
 				"system.filesystem.inodes.usage": map[string]any{"enabled": false},
 				"system.filesystem.utilization":  map[string]any{"enabled": true},
