@@ -43,7 +43,7 @@ func (l *links) speed(i int, d *device, now int64) (bits int64, known bool) {
 	changes, counts := k.changes, k.counts
 	overdue := now-k.asked >= reask
 	if counts || overdue {
-		changes, counts = l.number(&k.carrier)
+		changes, counts = l.count(&k.carrier)
 	}
 	if overdue || changes != k.changes || counts != k.counts {
 		// The count is read first: a change after it is seen at the next sample.
@@ -62,27 +62,36 @@ func (l *links) keep(n int) {
 	l.known = l.known[:n]
 }
 
-// ask reads the speed, which is in Mbit/s; see "speed" in
-// https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-class-net. An interface
-// that is down, and a device without a speed, answer EINVAL, -1 or 4294967295; some
-// drivers 0.
+// ask reads the speed; it is 0 where it is not known.
 func (l *links) ask(name string) int64 {
 	f := file{path: filepath.Join(l.folder, name, "speed"), single: true}
-	n, ok := l.number(&f)
-	f.close()
-	if !ok || n > math.MaxInt32 {
-		return 0
-	}
-	return int64(n) * 1_000_000
+	defer f.close()
+	bits, _ := parseSpeed(l.read(&f))
+	return bits
 }
 
-// number is the one that a file of sysfs has, where it can be read and is none below 0.
-func (l *links) number(f *file) (uint64, bool) {
-	b, err := f.read(l.buf)
+// read returns what a file of sysfs has, and nothing where it cannot be read.
+func (l *links) read(f *file) []byte {
+	b, _ := f.read(l.buf)
 	l.buf = b
-	if err != nil {
+	return b
+}
+
+// parseSpeed reads a speed in Mbit/s and returns bit/s; see "speed" in
+// https://www.kernel.org/doc/Documentation/ABI/testing/sysfs-class-net. Where it is not
+// known there is -1, or that in 32 bits without its sign; some drivers write 0. To read
+// it of an interface that is down is an error (EINVAL).
+func parseSpeed(b []byte) (bits int64, known bool) {
+	text, _ := line(b)
+	n, ok := number(text)
+	if !ok || n == 0 || n > math.MaxInt32 {
 		return 0, false
 	}
-	text, _ := line(b)
+	return int64(n) * 1_000_000, true
+}
+
+// count reads how often the carrier changed.
+func (l *links) count(f *file) (changes uint64, ok bool) {
+	text, _ := line(l.read(f))
 	return number(text)
 }

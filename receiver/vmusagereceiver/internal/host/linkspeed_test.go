@@ -124,3 +124,19 @@ func TestLinksAreForgotten(t *testing.T) {
 	l.keep(0)
 	assert.Empty(t, l.known)
 }
+
+func FuzzParseSpeed(f *testing.F) {
+	for _, text := range []string{"1000\n", "-1\n", "0\n", "4294967295\n", "2147483647\n", "2147483648", "1000 \n", "", "\n1000"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		bits, known := parseSpeed(b)
+		assert.Equal(t, known, bits > 0)
+		if known {
+			assert.Zero(t, bits%1_000_000)
+			again, ok := parseSpeed([]byte(strconv.FormatInt(bits/1_000_000, 10) + "\n"))
+			assert.True(t, ok)
+			assert.Equal(t, bits, again)
+		}
+	})
+}

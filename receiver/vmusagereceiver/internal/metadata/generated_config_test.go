@@ -443,6 +443,7 @@ func TestMetricsBuilderConfig(t *testing.T) {
 		})
 	}
 }
+
 func TestHwEnergyMetricsConfig_Validate(t *testing.T) {
 	cfg := DefaultMetricsConfig().HwEnergy
 	require.NoError(t, cfg.Validate())
