@@ -116,7 +116,7 @@ func (c *WebhooksConfig) validate() error {
 	}{
 		{"max_webhooks", int64(c.MaxWebhooks), 1, maxWebhooks},
 		{"max_per_owner", int64(c.MaxPerOwner), 1, maxWebhooks},
-		{"workers", int64(c.Workers), 1, maxWorkers},
+		{"workers", int64(c.Workers), 2, maxWorkers}, // half of them are for endpoints that work
 		{"max_pending", int64(c.MaxPending), 1, maxPending},
 		{"per_endpoint::concurrency", int64(c.PerEndpoint.Concurrency), 1, maxWorkers},
 		{"per_endpoint::max_pending", int64(c.PerEndpoint.MaxPending), 1, maxPending},

@@ -17,7 +17,7 @@ func TestWebhooksAreValidated(t *testing.T) {
 		"{allow_private_networks: [10.1.2.3/8]}":                    `has "10.1.2.3/8", an address within a network: write 10.0.0.0/8 for all of it, or 10.1.2.3/32 for the address`,
 		"{max_webhooks: 0}":                                         "webhooks::max_webhooks is 0: it must be 1 to 100000",
 		"{max_per_owner: 100001}":                                   "webhooks::max_per_owner is 100001: it must be 1 to 100000",
-		"{workers: 0}":                                              "webhooks::workers is 0: it must be 1 to 10000",
+		"{workers: 1}":                                              "webhooks::workers is 1: it must be 2 to 10000",
 		"{max_pending: 0}":                                          "webhooks::max_pending is 0: it must be 1 to 10000000",
 		"{timeout: 1ms}":                                            "webhooks::timeout is 1ms: it must be 100ms to 1m0s",
 		"{timeout: 15}":                                             "webhooks::timeout",

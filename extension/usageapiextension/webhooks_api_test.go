@@ -25,10 +25,11 @@ import (
 	"github.com/vmusage/otelcol-vmusage/internal/signing"
 )
 
-// sink is an endpoint that takes everything.
+// sink is an endpoint that notes everything, and answers with a status.
 type sink struct {
 	*httptest.Server
-	got chan received
+	status int // not changed once something is sent
+	got    chan received
 }
 
 type received struct {
@@ -37,9 +38,10 @@ type received struct {
 }
 
 func newSink(tb testing.TB) *sink {
-	r := &sink{got: make(chan received, 1000)}
-	r.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+	r := &sink{status: http.StatusOK, got: make(chan received, 1000)}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if body, err := io.ReadAll(req.Body); err == nil {
+			w.WriteHeader(r.status)
 			r.got <- received{req, body}
 		}
 	}))

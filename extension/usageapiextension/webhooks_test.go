@@ -2,9 +2,7 @@ package usageapiextension
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -20,7 +18,7 @@ import (
 	"github.com/vmusage/otelcol-vmusage/internal/signing"
 )
 
-// hookEvent is what a receiver got.
+// hookEvent is what an endpoint was sent.
 type hookEvent struct {
 	EventType string          `json:"event_type"`
 	Timestamp time.Time       `json:"timestamp"`
@@ -28,26 +26,15 @@ type hookEvent struct {
 	id        string
 }
 
-// receiver verifies what it is sent, and answers with a status.
-type receiver struct {
-	*httptest.Server
-	got chan hookEvent
-}
-
-func newReceiver(t *testing.T, key signing.Secret, status func() int) *receiver {
-	r := &receiver{got: make(chan hookEvent, 100)}
-	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		body, err := io.ReadAll(req.Body)
-		assert.NoError(t, err)
-		assert.NoError(t, signing.Verify([]signing.Secret{key}, req.Header, body, time.Now()))
-		e := hookEvent{id: req.Header.Get(signing.HeaderID)}
-		assert.NoError(t, json.Unmarshal(body, &e), "%s", body)
-		assert.Equal(t, e.EventType, req.Header.Get(signing.HeaderLegacyEvent))
-		w.WriteHeader(status())
-		r.got <- e
-	}))
-	t.Cleanup(r.Close)
-	return r
+// event returns the next event that came, which has to be signed with a secret.
+func (s *sink) event(t *testing.T, key signing.Secret) hookEvent {
+	t.Helper()
+	got := s.next(t)
+	require.NoError(t, signing.Verify([]signing.Secret{key}, got.Header, got.body, time.Now()))
+	e := hookEvent{id: got.Header.Get(signing.HeaderID)}
+	require.NoError(t, json.Unmarshal(got.body, &e), "%s", got.body)
+	assert.Equal(t, e.EventType, got.Header.Get(signing.HeaderLegacyEvent))
+	return e
 }
 
 // local allows receivers on this machine.
@@ -67,7 +54,7 @@ func (s *served) register(t *testing.T, url string, o webhook.Owner, key signing
 func TestWebhooks(t *testing.T) {
 	key, err := signing.NewSecret()
 	require.NoError(t, err)
-	r := newReceiver(t, key, func() int { return http.StatusNoContent })
+	r := newSink(t)
 	host, set := disk(t, t.TempDir()), extensiontest.NewNopSettings(metadata.Type)
 	m := storetest.Machine(1)
 	start := time.Now().Add(time.Minute).Truncate(time.Second).UnixNano() // after the registration
@@ -76,7 +63,7 @@ func TestWebhooks(t *testing.T) {
 		s := serveOn(t, host, set, kept, local)
 		s.register(t, r.URL, webhook.Owner{Admin: true}, key, webhook.ResourceUsage)
 		s.consume(m.Levels(period(0)), periods(m.Period(1, period(0), period(1))))
-		first := <-r.got
+		first := r.event(t, key)
 		assert.Equal(t, "resource_usage", first.EventType)
 		e, err := event.Decode(first.Data)
 		require.NoError(t, err)
@@ -87,11 +74,11 @@ func TestWebhooks(t *testing.T) {
 		s := serveOn(t, host, set, kept, local)
 		s.register(t, r.URL, webhook.Owner{Admin: true}, key, webhook.Metrics)
 		s.consume(periods(m.Period(1, period(0), period(1))), periods(m.Period(2, period(1), period(2))))
-		e, err := event.Decode((<-r.got).Data)
+		e, err := event.Decode(r.event(t, key).Data)
 		require.NoError(t, err)
 		assert.EqualValues(t, 2, e.Period.Sequence, "the first is known")
 		s.consume(m.Levels(period(3)))
-		levels := <-r.got
+		levels := r.event(t, key)
 		assert.Equal(t, "metrics", levels.EventType)
 		var current, sent map[string]any
 		s.get(t, "/api/v1/usage/instances/"+m.Instance.ID+"/current").decode(t, &current)
@@ -104,8 +91,9 @@ func TestWebhooks(t *testing.T) {
 func TestDisabledWebhooksAreAnAlert(t *testing.T) {
 	key, err := signing.NewSecret()
 	require.NoError(t, err)
-	gone := newReceiver(t, key, func() int { return http.StatusGone })
-	r := newReceiver(t, key, func() int { return http.StatusNoContent })
+	gone := newSink(t)
+	gone.status = http.StatusGone
+	r := newSink(t)
 	s := serve(t, local)
 	m := storetest.Machine(1)
 	owner := webhook.Owner{UserID: m.Instance.UserID}
@@ -114,8 +102,8 @@ func TestDisabledWebhooksAreAnAlert(t *testing.T) {
 	s.register(t, r.URL, webhook.Owner{UserID: "somebody else"}, key, webhook.PipelineAlert)
 	at := time.Now().Add(time.Minute).UnixNano()
 	s.consume(periods(m.Period(1, at, at+30e9)))
-	<-gone.got
-	alert := <-r.got
+	gone.event(t, key)
+	alert := r.event(t, key)
 	a, err := event.DecodeAlert(alert.Data)
 	require.NoError(t, err)
 	assert.Equal(t, "endpoint_disabled", a.Name)
@@ -129,14 +117,14 @@ func TestDisabledWebhooksAreAnAlert(t *testing.T) {
 func TestSignalsAreAlerts(t *testing.T) {
 	key, err := signing.NewSecret()
 	require.NoError(t, err)
-	r := newReceiver(t, key, func() int { return http.StatusNoContent })
+	r := newSink(t)
 	s := serve(t, local)
 	s.register(t, r.URL, webhook.Owner{Admin: true}, key, webhook.PipelineAlert)
 	source := component.MustNewID("usage_event")
 	for range 3 {
 		s.PipelineSignal(source, "breaker_open", true, "no broker answers")
 	}
-	a, err := event.DecodeAlert((<-r.got).Data)
+	a, err := event.DecodeAlert(r.event(t, key).Data)
 	require.NoError(t, err)
 	assert.Equal(t, "breaker_open", a.Name)
 	assert.Equal(t, "usage_event", a.Source)

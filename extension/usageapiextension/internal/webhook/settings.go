@@ -32,7 +32,7 @@ type Settings struct {
 type Limits struct {
 	Hooks, PerOwner int // registrations, and those of one owner who is no admin
 
-	Workers     int // requests at a time; endpoints that fail have half of them
+	Workers     int // requests at a time; endpoints that fail or are slow have half of them
 	Concurrency int // of one endpoint
 	Burst       int // requests to one endpoint at once, and one more each Every; negative for no limit
 	Every       time.Duration
